@@ -1,0 +1,113 @@
+//! Text that may be sent upstream, and what the session must know about its answer.
+//!
+//! Invariants:
+//! - Only `verify` makes a [`Cleared`]; only a [`Cleared`] can be written upstream.
+
+use pgcordon_sql::splice::Spliced;
+
+/// What kind of statement, as far as the session cares.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum StatementKind {
+    /// SELECT, VALUES, TABLE.
+    Select,
+    /// INSERT.
+    Insert,
+    /// UPDATE.
+    Update,
+    /// DELETE.
+    Delete,
+    /// COPY (query) TO STDOUT.
+    CopyOut,
+    /// BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their kin.
+    Transaction,
+    /// SET, RESET.
+    Set,
+    /// SHOW.
+    Show,
+    /// DEALLOCATE.
+    Deallocate,
+    /// DISCARD.
+    Discard,
+    /// Anything else; only a principal with `bypass` can send it.
+    Other,
+}
+
+/// How the rows of the answer differ from those that the client expects.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum RowShape {
+    /// Pass rows on as they are.
+    AsIs,
+    /// The last column of RowDescription and DataRow is ours: drop it.
+    DropLastColumn,
+    /// The client expects no rows (DML without RETURNING): drop RowDescription (answer Describe with NoData) and
+    /// every DataRow; send Execute without a row limit.
+    DropRows,
+}
+
+/// What a statement does to the session's state, once it has succeeded.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// Nothing that the proxy tracks.
+    None,
+    /// SET search_path: the schemas in order; `local` for SET LOCAL. Undone by ROLLBACK.
+    SearchPath {
+        /// Schema names, `"$user"` left out.
+        schemas: Vec<String>,
+        /// Ends with the transaction.
+        local: bool,
+    },
+    /// RESET search_path, SET search_path TO DEFAULT.
+    ResetSearchPath,
+    /// RESET ALL: settings of the startup packet must be applied again.
+    ResetAll,
+    /// DISCARD ALL: as `ResetAll`; prepared statements and portals are gone too.
+    DiscardAll,
+    /// DEALLOCATE name, or all with `None`.
+    Deallocate(Option<String>),
+}
+
+/// One statement of a cleared text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClearedStatement {
+    /// Its kind.
+    pub kind: StatementKind,
+    /// What the relay must do with its rows.
+    pub rows: RowShape,
+    /// Columns that the client sees, when `rows` is `DropLastColumn`.
+    pub visible_columns: usize,
+    /// What changes in the session when it has succeeded.
+    pub effect: Effect,
+}
+
+/// Text that may go upstream. Has no public constructor.
+#[derive(Clone, Debug)]
+pub struct Cleared {
+    text: Spliced,
+    statements: Vec<ClearedStatement>,
+}
+
+impl Cleared {
+    pub(crate) fn new(text: Spliced, statements: Vec<ClearedStatement>) -> Self {
+        Self { text, statements }
+    }
+
+    /// What PostgreSQL gets.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        &self.text.text
+    }
+
+    /// One entry per statement in `sql`, in order; empty for an empty query.
+    #[must_use]
+    pub fn statements(&self) -> &[ClearedStatement] {
+        &self.statements
+    }
+
+    /// Maps a character position (from 1) in `sql` to one in the client's `original` text.
+    #[must_use]
+    pub fn client_position(&self, original: &str, position: usize) -> Option<usize> {
+        let (offset, _) = self.text.text.char_indices().nth(position.checked_sub(1)?)?;
+        let head = original.get(..self.text.original(offset))?;
+        Some(head.chars().count() + 1)
+    }
+}

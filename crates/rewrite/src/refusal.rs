@@ -1,0 +1,201 @@
+//! Why a statement is refused, in three faces: log, wire, metrics.
+//!
+//! Invariants:
+//! - No variant means "let it through".
+//! - `client_message` never names a relation or column that the person may not know of.
+
+/// What goes to the client in an ErrorResponse.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientMessage {
+    /// Five characters, from PostgreSQL's appendix A.
+    pub sqlstate: &'static str,
+    /// Primary message, worded as PostgreSQL words it.
+    pub message: String,
+    /// Empty when there is none.
+    pub detail: String,
+    /// Empty when there is none.
+    pub hint: String,
+    /// Character position in the client's text, from 1.
+    pub position: Option<usize>,
+}
+
+/// Why a statement is refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// PostgreSQL's grammar does not accept it. 42601.
+    #[error("syntax error: {message}")]
+    Syntax {
+        /// The grammar's message.
+        message: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// A construct that pgcordon cannot analyse or does not support. 0A000.
+    #[error("not supported: {what}")]
+    Unsupported {
+        /// The construct, as a noun phrase.
+        what: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// Not granted to the principal, or absent: the same text. 42P01.
+    #[error("relation `{name}` does not exist for the principal")]
+    UnknownRelation {
+        /// As the client spelled it.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// Hidden or absent column. 42703.
+    #[error("column `{name}` does not exist for the principal")]
+    UnknownColumn {
+        /// As the client spelled it.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// A denied or unwritable column. 42501.
+    #[error("permission denied for column `{name}`")]
+    ColumnDenied {
+        /// The column's name.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// A command that no rule grants on a visible relation. 42501.
+    #[error("permission denied for table `{name}`")]
+    CommandDenied {
+        /// The relation's name.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// A function that is not on the allow-list. 42501.
+    #[error("permission denied for function `{name}`")]
+    FunctionDenied {
+        /// As the client spelled it.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// An operator that is not on the allow-list. 42501.
+    #[error("permission denied for operator `{name}`")]
+    OperatorDenied {
+        /// As the client spelled it.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// A setting that may not be changed or shown. 42501.
+    #[error("permission denied for setting `{name}`")]
+    SettingDenied {
+        /// The setting's name.
+        name: String,
+    },
+    /// A rule that applies needs an attribute that the principal lacks. 42501.
+    #[error("principal lacks attribute `{name}`")]
+    MissingAttribute {
+        /// The attribute's name.
+        name: String,
+    },
+    /// A rule does not fit the catalog any more; refused until mended. 42501.
+    #[error("rule `{rule}` is broken: {problem}")]
+    BrokenRule {
+        /// The rule's name.
+        rule: String,
+        /// Shown in the log only.
+        problem: String,
+    },
+    /// A size or depth limit. 54000 or 54001.
+    #[error("limit exceeded: {what}")]
+    Limit {
+        /// Which limit.
+        what: String,
+    },
+    /// The text that we made was not what we decided: our bug, never the client's. XX000, and an alarm.
+    #[error("verification failed: {0}")]
+    Verification(String),
+}
+
+impl Refusal {
+    /// A short stable name for metrics, audit and tests.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Syntax { .. } => "syntax",
+            Self::Unsupported { .. } => "unsupported",
+            Self::UnknownRelation { .. } => "unknown_relation",
+            Self::UnknownColumn { .. } => "unknown_column",
+            Self::ColumnDenied { .. } => "column_denied",
+            Self::CommandDenied { .. } => "command_denied",
+            Self::FunctionDenied { .. } => "function_denied",
+            Self::OperatorDenied { .. } => "operator_denied",
+            Self::SettingDenied { .. } => "setting_denied",
+            Self::MissingAttribute { .. } => "missing_attribute",
+            Self::BrokenRule { .. } => "broken_rule",
+            Self::Limit { .. } => "limit",
+            Self::Verification(_) => "verification",
+        }
+    }
+
+    /// What the client is told; `text` is the client's own statement, for the position.
+    #[must_use]
+    pub fn client_message(&self, text: &str) -> ClientMessage {
+        let (sqlstate, message, hint, offset) = match self {
+            Self::Syntax { message, offset } => ("42601", message.clone(), "", *offset),
+            Self::Unsupported { what, offset } => (
+                "0A000",
+                format!("pgcordon does not support {what}"),
+                "The statement was not sent to the database.",
+                *offset,
+            ),
+            Self::UnknownRelation { name, offset } => {
+                ("42P01", format!("relation \"{name}\" does not exist"), "", *offset)
+            }
+            Self::UnknownColumn { name, offset } => {
+                ("42703", format!("column \"{name}\" does not exist"), "", *offset)
+            }
+            Self::ColumnDenied { name, offset } => {
+                ("42501", format!("permission denied for column {name}"), "", *offset)
+            }
+            Self::CommandDenied { name, offset } => {
+                ("42501", format!("permission denied for table {name}"), "", *offset)
+            }
+            Self::FunctionDenied { name, offset } => {
+                ("42501", format!("permission denied for function {name}"), "", *offset)
+            }
+            Self::OperatorDenied { name, offset } => {
+                ("42501", format!("permission denied for operator {name}"), "", *offset)
+            }
+            Self::SettingDenied { name } => {
+                ("42501", format!("permission denied to set parameter \"{name}\""), "", None)
+            }
+            Self::MissingAttribute { name } => (
+                "42501",
+                format!("a row rule needs the attribute \"{name}\", which you do not carry"),
+                "",
+                None,
+            ),
+            Self::BrokenRule { rule, .. } => (
+                "42501",
+                format!("row rule \"{rule}\" does not fit the database any more"),
+                "Access is refused until the rule is mended.",
+                None,
+            ),
+            Self::Limit { what } => ("54000", format!("{what}"), "", None),
+            Self::Verification(_) => (
+                "XX000",
+                "pgcordon could not verify the rewritten statement".to_owned(),
+                "This is a fault of pgcordon's. The statement was not sent to the database.",
+                None,
+            ),
+        };
+        ClientMessage {
+            sqlstate,
+            message,
+            detail: String::new(),
+            hint: hint.to_owned(),
+            position: offset.and_then(|offset| text.get(..offset)).map(|head| head.chars().count() + 1),
+        }
+    }
+}

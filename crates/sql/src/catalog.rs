@@ -1,0 +1,348 @@
+//! The catalog snapshot: what the database holds, as plain data.
+//!
+//! In:  [`SnapshotParts`], read from `pg_catalog` by `proxy::catalog`.
+//! Out: a [`Snapshot`] that resolves names as PostgreSQL's `namespace.c` does.
+//!
+//! Invariants:
+//! - A name that is not in the snapshot does not exist: callers refuse, they never pass it on.
+//! - Immutable once made; a change of the database makes a new snapshot with a higher [`Epoch`].
+
+use std::collections::HashMap;
+
+/// An object identifier of `pg_catalog`.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Oid(pub u32);
+
+/// The version of a snapshot or a policy; grows with every reload.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Epoch(pub u64);
+
+/// Index of a relation within one [`Snapshot`]; meaningless in any other.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RelationId(pub u32);
+
+/// Index of a column within its relation's [`Relation::columns`], from 0.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ColumnId(pub u16);
+
+/// `pg_class.relkind`, as far as a statement can read from it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum RelationKind {
+    /// `r`
+    Table,
+    /// `p`
+    PartitionedTable,
+    /// `v`
+    View,
+    /// `m`
+    MaterializedView,
+    /// `f`
+    ForeignTable,
+    /// `S`
+    Sequence,
+    /// `t`
+    Toast,
+    /// `c`: a composite type, not readable
+    CompositeType,
+    /// `i`, `I`: an index, not readable
+    Index,
+}
+
+/// One column, in attribute order; dropped columns are left out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Column {
+    /// `attname`
+    pub name: String,
+    /// `atttypid`
+    pub type_oid: Oid,
+    /// The type, fully qualified and with its modifier, ready to stand after `AS` in a CAST:
+    /// `pg_catalog.text`, `pg_catalog."numeric"(12,2)`, `public.customer_status`.
+    pub type_sql: String,
+    /// `attnotnull`
+    pub not_null: bool,
+    /// `attgenerated <> ''`
+    pub generated: bool,
+    /// `attidentity`: `Some(true)` for GENERATED ALWAYS, `Some(false)` for BY DEFAULT.
+    pub identity_always: Option<bool>,
+    /// `atthasdef`
+    pub has_default: bool,
+    /// `attnum`
+    pub number: i16,
+}
+
+/// A relation as far as names, columns and lineage go.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    /// `pg_class.oid`
+    pub oid: Oid,
+    /// `nspname`
+    pub schema: String,
+    /// `relname`
+    pub name: String,
+    /// `relkind`
+    pub kind: RelationKind,
+    /// In attribute order.
+    pub columns: Vec<Column>,
+    /// Direct parents in `pg_inherits` (partitions and inheritance), by oid.
+    pub parents: Vec<Oid>,
+    /// Columns of the primary key, in key order; empty without one.
+    pub primary_key: Vec<ColumnId>,
+    /// `pg_get_viewdef(oid)` of a view, made with an empty search_path so that every name in it is qualified.
+    pub definition: Option<String>,
+    /// Has a user trigger FOR EACH ROW before INSERT or UPDATE, or a rule on write: the stored row may
+    /// differ from the one a statement names.
+    pub rewrites_rows: bool,
+}
+
+impl Relation {
+    /// The column of that name, if any. Exact: fold case before asking.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<ColumnId> {
+        let index = self.columns.iter().position(|column| column.name == name)?;
+        u16::try_from(index).ok().map(ColumnId)
+    }
+
+    /// `schema.name`, quoted where PostgreSQL needs it.
+    #[must_use]
+    pub fn qualified(&self) -> String {
+        crate::splice::qualified(&self.schema, &self.name)
+    }
+}
+
+/// `pg_proc.prokind`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FunctionKind {
+    /// `f`
+    Function,
+    /// `p`
+    Procedure,
+    /// `a`
+    Aggregate,
+    /// `w`
+    Window,
+}
+
+/// A function outside `pg_catalog` and `information_schema`; those inside are known by name (`builtin`).
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// `nspname`
+    pub schema: String,
+    /// `proname`
+    pub name: String,
+    /// `prokind`
+    pub kind: FunctionKind,
+    /// `proargtypes`
+    pub arguments: Vec<Oid>,
+    /// `prorettype`
+    pub result: Oid,
+    /// `proretset`
+    pub returns_set: bool,
+}
+
+/// An operator outside `pg_catalog`.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    /// `nspname`
+    pub schema: String,
+    /// `oprname`
+    pub name: String,
+    /// `oprleft`; `Oid(0)` for a prefix operator
+    pub left: Oid,
+    /// `oprright`
+    pub right: Oid,
+}
+
+/// `pg_type.typtype`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TypeKind {
+    /// `b`: a base type, outside `pg_catalog` always an extension's or a user's own
+    Base,
+    /// `c`: a row type
+    Composite,
+    /// `d`
+    Domain,
+    /// `e`
+    Enum,
+    /// `r`
+    Range,
+    /// `m`
+    Multirange,
+    /// `p`
+    Pseudo,
+}
+
+/// A type outside `pg_catalog` (array types left out: they follow their element).
+#[derive(Clone, Debug)]
+pub struct Type {
+    /// `pg_type.oid`
+    pub oid: Oid,
+    /// `typarray`, `Oid(0)` without one
+    pub array_oid: Oid,
+    /// `nspname`
+    pub schema: String,
+    /// `typname`
+    pub name: String,
+    /// `typtype`
+    pub kind: TypeKind,
+    /// `typrelid`: the relation whose row type this is, `Oid(0)` otherwise
+    pub relation: Oid,
+}
+
+/// What `proxy::catalog` reads; [`Snapshot::new`] indexes it.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotParts {
+    /// Version of this snapshot.
+    pub epoch: Epoch,
+    /// `server_version_num`, for example 150018.
+    pub server_version: u32,
+    /// `current_database()`: the real name, not the one a client connects with.
+    pub database: String,
+    /// All schemas, also empty ones.
+    pub schemas: Vec<String>,
+    /// All relations of every schema, `pg_catalog` and `information_schema` included.
+    pub relations: Vec<Relation>,
+    /// Functions outside `pg_catalog` and `information_schema`.
+    pub functions: Vec<Function>,
+    /// Operators outside `pg_catalog`.
+    pub operators: Vec<Operator>,
+    /// Types outside `pg_catalog`.
+    pub types: Vec<Type>,
+}
+
+/// An indexed, immutable catalog.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    parts: SnapshotParts,
+    by_name: HashMap<String, HashMap<String, RelationId>>,
+    by_oid: HashMap<Oid, RelationId>,
+    functions: HashMap<String, Vec<usize>>,
+    operators: HashMap<String, Vec<usize>>,
+    types: HashMap<String, Vec<usize>>,
+    type_oids: HashMap<Oid, usize>,
+    children: HashMap<Oid, Vec<RelationId>>,
+}
+
+impl Snapshot {
+    /// Indexes what was read from the catalog.
+    #[must_use]
+    pub fn new(parts: SnapshotParts) -> Self {
+        let mut snapshot = Self::default();
+        for (index, relation) in parts.relations.iter().enumerate() {
+            let id = RelationId(u32::try_from(index).expect("fewer than 2^32 relations"));
+            snapshot
+                .by_name
+                .entry(relation.schema.clone())
+                .or_default()
+                .insert(relation.name.clone(), id);
+            snapshot.by_oid.insert(relation.oid, id);
+            for parent in &relation.parents {
+                snapshot.children.entry(*parent).or_default().push(id);
+            }
+        }
+        for (index, function) in parts.functions.iter().enumerate() {
+            snapshot.functions.entry(function.name.clone()).or_default().push(index);
+        }
+        for (index, operator) in parts.operators.iter().enumerate() {
+            snapshot.operators.entry(operator.name.clone()).or_default().push(index);
+        }
+        for (index, kind) in parts.types.iter().enumerate() {
+            snapshot.types.entry(kind.name.clone()).or_default().push(index);
+            snapshot.type_oids.insert(kind.oid, index);
+            if kind.array_oid != Oid(0) {
+                snapshot.type_oids.insert(kind.array_oid, index);
+            }
+        }
+        snapshot.parts = parts;
+        snapshot
+    }
+
+    /// Version of this snapshot.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.parts.epoch
+    }
+
+    /// `server_version_num`.
+    #[must_use]
+    pub fn server_version(&self) -> u32 {
+        self.parts.server_version
+    }
+
+    /// The real database name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.parts.database
+    }
+
+    /// Whether a schema of that name exists.
+    #[must_use]
+    pub fn has_schema(&self, name: &str) -> bool {
+        self.parts.schemas.iter().any(|schema| schema == name)
+    }
+
+    /// The relation of that index.
+    #[must_use]
+    pub fn relation(&self, id: RelationId) -> &Relation {
+        &self.parts.relations[id.0 as usize]
+    }
+
+    /// Every relation with its index.
+    pub fn relations(&self) -> impl Iterator<Item = (RelationId, &Relation)> {
+        (0..).map(RelationId).zip(&self.parts.relations)
+    }
+
+    /// Resolves a qualified name.
+    #[must_use]
+    pub fn qualified(&self, schema: &str, name: &str) -> Option<RelationId> {
+        self.by_name.get(schema)?.get(name).copied()
+    }
+
+    /// Resolves an unqualified name: `pg_catalog` first unless the path names it, then the path.
+    ///
+    /// Temporary relations are not in the snapshot: no restricted principal can make one.
+    #[must_use]
+    pub fn unqualified(&self, search_path: &[String], name: &str) -> Option<RelationId> {
+        let implicit =
+            (!search_path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
+        implicit
+            .into_iter()
+            .chain(search_path.iter().map(String::as_str))
+            .find_map(|schema| self.qualified(schema, name))
+    }
+
+    /// The relation with that oid.
+    #[must_use]
+    pub fn by_oid(&self, oid: Oid) -> Option<RelationId> {
+        self.by_oid.get(&oid).copied()
+    }
+
+    /// Direct children by inheritance or partitioning.
+    #[must_use]
+    pub fn children(&self, oid: Oid) -> &[RelationId] {
+        self.children.get(&oid).map_or(&[], Vec::as_slice)
+    }
+
+    /// Functions of that name outside `pg_catalog`.
+    pub fn functions<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Function> {
+        let found = self.functions.get(name).map_or(&[][..], Vec::as_slice);
+        found.iter().map(|index| &self.parts.functions[*index])
+    }
+
+    /// Operators of that name outside `pg_catalog`.
+    pub fn operators<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Operator> {
+        let found = self.operators.get(name).map_or(&[][..], Vec::as_slice);
+        found.iter().map(|index| &self.parts.operators[*index])
+    }
+
+    /// Types of that name outside `pg_catalog`.
+    pub fn types<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Type> {
+        let found = self.types.get(name).map_or(&[][..], Vec::as_slice);
+        found.iter().map(|index| &self.parts.types[*index])
+    }
+
+    /// The type outside `pg_catalog` with that oid, or whose array type has it.
+    #[must_use]
+    pub fn type_by_oid(&self, oid: Oid) -> Option<&Type> {
+        self.type_oids.get(&oid).map(|index| &self.parts.types[*index])
+    }
+}
