@@ -1,0 +1,3 @@
+//! The binary `pgcordon`.
+
+fn main() {}
