@@ -1,0 +1,313 @@
+//! Functions, operators and types by resolved identity: built-ins from an allow-list, the rest for the policy to allow.
+//!
+//! Invariants:
+//! - A built-in function is written with `pg_catalog.` before it, so that nothing else on the search_path can be meant.
+//! - An operator counts as built-in only if no operator of that name outside `pg_catalog` could be the better match.
+
+use pg_raw_parse::Node;
+use pg_raw_parse::list::NodeList;
+use pg_raw_parse::nodes;
+
+use super::scope::Scope;
+use super::shape::{self, Shape, oid};
+use super::{Call, Walker};
+use crate::builtin;
+use crate::catalog::{Oid, TypeKind};
+use crate::error::{Error, offset};
+use crate::lex::TokenKind;
+use crate::splice::Edit;
+
+/// A built-in operator's name in use, with what is known of its operands.
+pub(super) struct OperatorUse {
+    name: String,
+    left: Option<Oid>,
+    right: Option<Oid>,
+    location: i32,
+}
+
+impl<'a> Walker<'a> {
+    pub(super) fn call(
+        &mut self,
+        call: &'a nodes::FuncCall,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Shape, Error> {
+        let names: Vec<&str> = call.funcname().iter().filter_map(Node::as_str).collect();
+        let name = names.last().copied().unwrap_or_default();
+        let builtin = self.function(&names, call.location)?;
+        let parts = self.expressions(call.args(), scope)?;
+        for sort in call.agg_order() {
+            self.sort(sort, scope, &super::scope::Columns::default())?;
+        }
+        self.optional(call.agg_filter(), scope)?;
+        if let Some(window) = call.over() {
+            self.window(window, scope)?;
+        }
+        if !builtin {
+            return Ok(Shape::OPAQUE);
+        }
+        Ok(function_shape(name, &parts))
+    }
+
+    /// Whether the function is a built-in; a foreign one is put down for the policy to decide.
+    fn function(&mut self, names: &[&str], location: i32) -> Result<bool, Error> {
+        let denied = || Error::Function { name: names.join("."), offset: offset(location) };
+        match names {
+            [name] if builtin::function(name).is_some() => {
+                self.qualify(location)?;
+                Ok(true)
+            }
+            ["pg_catalog", name] if builtin::function(name).is_some() => Ok(true),
+            [name] => {
+                let schema = self.foreign_function(name).ok_or_else(denied)?;
+                self.qualify_with(location, &schema)?;
+                self.foreign(schema, name, location);
+                Ok(false)
+            }
+            [schema, name] if *schema != "pg_catalog" && *schema != "information_schema" => {
+                self.foreign((*schema).to_owned(), name, location);
+                Ok(false)
+            }
+            _ => Err(denied()),
+        }
+    }
+
+    fn foreign_function(&self, name: &str) -> Option<String> {
+        let mut path = self.names.search_path.iter();
+        let found = path.find(|schema| {
+            self.names.snapshot.functions(name).any(|function| &function.schema == *schema)
+        });
+        found.cloned()
+    }
+
+    fn foreign(&mut self, schema: String, name: &str, location: i32) {
+        let offset = offset(location).unwrap_or_default();
+        self.out.calls.push(Call { schema, name: name.to_owned(), offset });
+    }
+
+    /// Writes `pg_catalog.` before a name; not where the grammar made the call of other syntax (EXTRACT, TRIM …).
+    fn qualify(&mut self, location: i32) -> Result<(), Error> {
+        self.qualify_with(location, "pg_catalog")
+    }
+
+    fn qualify_with(&mut self, location: i32, schema: &str) -> Result<(), Error> {
+        let token = self.parsed.token_at(location)?;
+        let named = self.parsed.is(token, TokenKind::Identifier)
+            || self.parsed.is(token, TokenKind::QuotedIdentifier);
+        if !named {
+            return Err(crate::parse::disagreement(self.parsed.start(token)));
+        }
+        let at = self.parsed.start(token);
+        let mut text = String::new();
+        if schema == "pg_catalog" {
+            text.push_str("pg_catalog.");
+        } else {
+            crate::splice::push_quoted(&mut text, schema);
+            text.push('.');
+        }
+        self.out.edits.push(Edit { range: at..at, text });
+        Ok(())
+    }
+
+    pub(super) fn operator(
+        &mut self,
+        name: &NodeList,
+        left: Shape,
+        right: Shape,
+        location: i32,
+    ) -> Result<(), Error> {
+        let names: Vec<&str> = name.iter().filter_map(Node::as_str).collect();
+        match names.as_slice() {
+            [name] => self.operator_named(None, name, left, right, location),
+            [schema, name] => self.operator_named(Some(schema), name, left, right, location),
+            _ => Err(Error::unsupported("this operator", location)),
+        }
+    }
+
+    pub(super) fn operator_named(
+        &mut self,
+        schema: Option<&str>,
+        name: &str,
+        left: Shape,
+        right: Shape,
+        location: i32,
+    ) -> Result<(), Error> {
+        match schema {
+            Some("pg_catalog") if builtin::operator(name) => Ok(()),
+            Some("pg_catalog") => {
+                Err(Error::Operator { name: name.to_owned(), offset: offset(location) })
+            }
+            Some(schema) => {
+                self.foreign(schema.to_owned(), name, location);
+                Ok(())
+            }
+            None => {
+                let shadowed = self.names.snapshot.operators(name).next().is_some();
+                if shadowed || !builtin::operator(name) {
+                    self.operators.push(OperatorUse {
+                        name: name.to_owned(),
+                        left: left.kind.filter(|kind| *kind != oid::UNKNOWN),
+                        right: right.kind.filter(|kind| *kind != oid::UNKNOWN),
+                        location,
+                    });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Once all types of the statement are known: could an operator outside `pg_catalog` be the one meant?
+    pub(super) fn check_operators(&mut self) -> Result<(), Error> {
+        for used in std::mem::take(&mut self.operators) {
+            let mut reachable = None;
+            for candidate in self.names.snapshot.operators(&used.name) {
+                let fits = self.operand_fits(candidate.left, used.left)
+                    && self.operand_fits(candidate.right, used.right);
+                if fits {
+                    reachable = Some(candidate.schema.clone());
+                }
+            }
+            match reachable {
+                Some(schema) => self.foreign(schema, &used.name, used.location),
+                None if builtin::operator(&used.name) => {}
+                None => {
+                    let place = offset(used.location);
+                    return Err(Error::Operator { name: used.name, offset: place });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an operand of that type, if known, could be taken for `declared`.
+    fn operand_fits(&self, declared: Oid, operand: Option<Oid>) -> bool {
+        if declared == Oid(0) {
+            return true;
+        }
+        let foreign = self.names.snapshot.type_by_oid(declared).is_some();
+        match operand {
+            _ if foreign => self.foreign_types.contains(&declared),
+            Some(operand) => operand == declared || !number_or_time(operand),
+            None => true,
+        }
+    }
+
+    /// Checks a type that a statement names; gives its OID where it is a plain built-in one.
+    pub(super) fn type_name(&mut self, kind: &'a nodes::TypeName) -> Result<Option<Oid>, Error> {
+        if kind.pct_type || kind.setof {
+            return Err(Error::unsupported("this type name", kind.location));
+        }
+        let scope = Scope { items: &[], parent: None };
+        for modifier in kind.typmods() {
+            if !matches!(modifier, Node::ColumnRef(_)) {
+                self.expression(modifier, &scope)?;
+            }
+        }
+        let names: Vec<&str> = kind.names().iter().filter_map(nodes::String::sval).collect();
+        let array = !kind.array_bounds().is_empty();
+        let unknown =
+            || Error::UnknownType { name: names.join("."), offset: offset(kind.location) };
+        let (schema, name) = match names.as_slice() {
+            [name] => (None, *name),
+            [schema, name] => (Some(*schema), *name),
+            _ => return Err(unknown()),
+        };
+        if schema.is_none_or(|schema| schema == "pg_catalog") && builtin::castable_type(name) {
+            return Ok(builtin_oid(name).filter(|_| !array));
+        }
+        let found = self.foreign_type(schema, name).ok_or_else(unknown)?;
+        Ok(Some(found).filter(|_| !array))
+    }
+
+    fn foreign_type(&mut self, schema: Option<&str>, name: &str) -> Option<Oid> {
+        let snapshot = self.names.snapshot;
+        let found = match schema {
+            Some(schema) => snapshot.types(name).find(|found| found.schema == schema),
+            None => self.names.search_path.iter().find_map(|schema| {
+                snapshot.types(name).find(|found| &found.schema == schema)
+            }),
+        }?;
+        match found.kind {
+            TypeKind::Enum | TypeKind::Domain | TypeKind::Range | TypeKind::Multirange => {}
+            TypeKind::Composite => {
+                let relation = snapshot.by_oid(found.relation)?;
+                let free = snapshot.relation(relation).kind
+                    == crate::catalog::RelationKind::CompositeType;
+                if !free && matches!(self.names.lens.seen(relation), super::Seen::Absent) {
+                    return None;
+                }
+            }
+            TypeKind::Base => self.foreign_types.push(found.oid),
+            TypeKind::Pseudo => return None,
+        }
+        Some(found.oid)
+    }
+
+    /// Remembers the extension types among a relation's columns.
+    pub(super) fn note_types(&mut self, relation: &crate::catalog::Relation) {
+        for column in &relation.columns {
+            if let Some(found) = self.names.snapshot.type_by_oid(column.type_oid)
+                && found.kind == TypeKind::Base
+                && !self.foreign_types.contains(&found.oid)
+            {
+                self.foreign_types.push(found.oid);
+            }
+        }
+    }
+}
+
+fn number_or_time(kind: Oid) -> bool {
+    [
+        oid::BOOL, oid::INT2, oid::INT4, oid::INT8, oid::FLOAT4, oid::FLOAT8, oid::NUMERIC,
+        oid::DATE, oid::TIME, oid::TIMETZ, oid::TIMESTAMP, oid::TIMESTAMPTZ, oid::INTERVAL,
+        oid::UUID, oid::JSON, oid::JSONB, oid::BYTEA,
+    ]
+    .contains(&kind)
+}
+
+/// What is known of a built-in function's result.
+fn function_shape(name: &str, parts: &[Shape]) -> Shape {
+    let calm = parts.iter().all(|part| part.calm);
+    let first = parts.first().copied().unwrap_or(Shape::OPAQUE);
+    match (name, parts.len()) {
+        ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", 0) => {
+            Shape::value(oid::TIMESTAMPTZ)
+        }
+        ("count", _) => Shape { kind: Some(oid::INT8), calm, literal: false },
+        ("min" | "max", 1) => Shape { kind: first.kind, calm, literal: false },
+        // Case mapping and length of valid UTF-8 cannot fail.
+        ("lower" | "upper", 1) if shape::textual(first) => {
+            Shape { kind: Some(oid::TEXT), calm, literal: false }
+        }
+        ("length" | "char_length" | "character_length", 1) if shape::textual(first) => {
+            Shape { kind: Some(oid::INT4), calm, literal: false }
+        }
+        _ => Shape::OPAQUE,
+    }
+}
+
+fn builtin_oid(name: &str) -> Option<Oid> {
+    Some(match name {
+        "bool" => oid::BOOL,
+        "int2" => oid::INT2,
+        "int4" => oid::INT4,
+        "int8" => oid::INT8,
+        "text" => oid::TEXT,
+        "varchar" => oid::VARCHAR,
+        "bpchar" => oid::BPCHAR,
+        "name" => oid::NAME,
+        "float4" => oid::FLOAT4,
+        "float8" => oid::FLOAT8,
+        "numeric" => oid::NUMERIC,
+        "date" => oid::DATE,
+        "time" => oid::TIME,
+        "timetz" => oid::TIMETZ,
+        "timestamp" => oid::TIMESTAMP,
+        "timestamptz" => oid::TIMESTAMPTZ,
+        "interval" => oid::INTERVAL,
+        "uuid" => oid::UUID,
+        "bytea" => oid::BYTEA,
+        "json" => oid::JSON,
+        "jsonb" => oid::JSONB,
+        _ => return None,
+    })
+}

@@ -1,0 +1,661 @@
+//! Expressions: every node kind that PostgreSQL's grammar can put into one.
+//!
+//! Invariants:
+//! - A kind that is not named here is refused.
+//! - Kinds that servers before 16 or 17 read otherwise (JSON constructors and queries) are refused.
+
+use pg_raw_parse::Node;
+use pg_raw_parse::nodes::{
+    self, A_Expr_Kind, BoolExprType, SQLValueFunctionOp, SubLinkType, XmlExprOp,
+};
+
+use super::query::Want;
+use super::scope::{Columns, Found, Scope};
+use super::shape::{self, Shape, oid};
+use super::{TargetPart, TargetUse, Walker};
+use crate::catalog::Oid;
+use crate::error::{Error, offset};
+use crate::splice::Edit;
+
+impl<'a> Walker<'a> {
+    pub(super) fn expression(
+        &mut self,
+        node: Node<'a>,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Shape, Error> {
+        match node {
+            Node::ColumnRef(column) => self.column(column, scope),
+            Node::A_Const(constant) => Ok(constant_shape(constant)),
+            Node::ParamRef(_) => Ok(Shape { literal: false, ..Shape::UNKNOWN }),
+            other => self.descend(|walker| walker.compound(other, scope)),
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "PostgreSQL has 480 node kinds, most of them the planner's; the arm refuses"
+    )]
+    fn compound(&mut self, node: Node<'a>, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
+        match node {
+            Node::A_Expr(expression) => self.operation(expression, scope),
+            Node::BoolExpr(expression) => {
+                let parts = self.expressions(expression.args(), scope)?;
+                let _ = BoolExprType::AND_EXPR;
+                Ok(Shape::truth(&parts, true))
+            }
+            Node::FuncCall(call) => self.call(call, scope),
+            Node::TypeCast(cast) => self.cast(cast, scope),
+            Node::CollateClause(collate) => self.collate(collate, scope),
+            Node::SubLink(link) => self.sublink(link, scope),
+            Node::CaseExpr(case) => self.case(case, scope),
+            Node::CoalesceExpr(coalesce) => {
+                let parts = self.expressions(coalesce.args(), scope)?;
+                Ok(alternatives(&parts))
+            }
+            Node::MinMaxExpr(extreme) => {
+                let parts = self.expressions(extreme.args(), scope)?;
+                Ok(alternatives(&parts))
+            }
+            Node::NullTest(test) => {
+                let arg = self.expression(test.arg(), scope)?;
+                Ok(Shape::truth(&[arg], true))
+            }
+            Node::BooleanTest(test) => {
+                let arg = self.expression(test.arg(), scope)?;
+                Ok(Shape::truth(&[arg], arg.kind == Some(oid::BOOL)))
+            }
+            Node::A_ArrayExpr(array) => {
+                let parts = self.expressions(array.elements(), scope)?;
+                let literal = parts.iter().all(|part| part.literal);
+                let calm = parts.iter().all(|part| part.calm) && alternatives(&parts).calm;
+                Ok(Shape { kind: None, calm, literal })
+            }
+            Node::A_Indirection(indirection) => self.indirection(indirection, scope),
+            Node::RowExpr(row) => {
+                let parts = self.expressions(row.args(), scope)?;
+                let calm = parts.iter().all(|part| part.calm);
+                Ok(Shape { kind: None, calm, literal: false })
+            }
+            Node::SQLValueFunction(function) => value_function(function),
+            Node::GroupingFunc(grouping) => {
+                self.expressions(grouping.args(), scope)?;
+                Ok(Shape::value(oid::INT4))
+            }
+            Node::NamedArgExpr(argument) => self.expression(argument.arg(), scope),
+            Node::SetToDefault(_) => Ok(Shape::OPAQUE),
+            Node::MultiAssignRef(reference) => self.expression(reference.source(), scope),
+            Node::XmlExpr(xml) => self.xml(xml, scope),
+            Node::XmlSerialize(xml) => {
+                self.expression(xml.expr(), scope)?;
+                self.type_name(required(xml.type_name(), xml.location)?)?;
+                Ok(Shape::OPAQUE)
+            }
+            Node::CurrentOfExpr(_) => Err(Error::unsupported("WHERE CURRENT OF", -1)),
+            Node::NodeList(list) => {
+                self.expressions(list, scope)?;
+                Ok(Shape::OPAQUE)
+            }
+            other => Err(Error::unsupported(json_or_other(other), -1)),
+        }
+    }
+
+    fn column(
+        &mut self,
+        reference: &'a nodes::ColumnRef,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Shape, Error> {
+        let found = self.resolve_column(reference, scope)?;
+        Ok(match found {
+            Found::Column { shape, target, .. } => {
+                if let Some((access, column)) = target {
+                    self.target_use(access, TargetPart::Column(column), reference)?;
+                }
+                shape
+            }
+            Found::Row { target, .. } => {
+                if let Some(access) = target {
+                    self.target_use(access, TargetPart::Row, reference)?;
+                }
+                Shape { kind: None, calm: true, literal: false }
+            }
+            Found::System | Found::Unknown => Shape { calm: true, ..Shape::OPAQUE },
+        })
+    }
+
+    pub(super) fn resolve_column(
+        &mut self,
+        reference: &'a nodes::ColumnRef,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Found, Error> {
+        let place = offset(reference.location);
+        let mut names = Vec::with_capacity(4);
+        for field in reference.fields() {
+            match field {
+                Node::A_Star(_) => names.push("*"),
+                other => names.push(other.as_str().unwrap_or_default()),
+            }
+        }
+        self.respell(reference, &names)?;
+        match names.as_slice() {
+            [column] => scope.single(column, place),
+            [table, "*"] => Ok(scope.row(None, table, place)?.0),
+            [table, column] => self.field_or_column(table, column, scope, place),
+            [schema, table, "*"] | [_, schema, table, "*"] => {
+                Ok(scope.row(Some(schema), table, place)?.0)
+            }
+            [schema, table, column] | [_, schema, table, column] => {
+                scope.qualified(Some(schema), table, column, place)
+            }
+            _ => Err(Error::unsupported("this column reference", reference.location)),
+        }
+    }
+
+    fn field_or_column(
+        &self,
+        table: &str,
+        column: &str,
+        scope: &Scope<'a, '_>,
+        place: Option<usize>,
+    ) -> Result<Found, Error> {
+        scope.qualified(None, table, column, place)
+    }
+
+    /// `schema.relation.column` loses its schema: the relation may be a sub-select there.
+    fn respell(&mut self, reference: &nodes::ColumnRef, names: &[&str]) -> Result<(), Error> {
+        let dropped = match names.len() {
+            3 => 1,
+            4 => 2,
+            _ => return Ok(()),
+        };
+        if dropped == 2 && !self.names.databases.contains(&names[0]) {
+            return Err(Error::unsupported("a cross-database reference", reference.location));
+        }
+        let first = self.parsed.token_at(reference.location)?;
+        self.parsed.name_end(first, names.len())?;
+        let range = self.parsed.start(first)..self.parsed.start(first + 2 * dropped);
+        self.out.edits.push(Edit { range, text: String::new() });
+        Ok(())
+    }
+
+    fn target_use(
+        &mut self,
+        access: usize,
+        part: TargetPart,
+        reference: &nodes::ColumnRef,
+    ) -> Result<(), Error> {
+        let first = self.parsed.token_at(reference.location)?;
+        let last = self.parsed.name_end(first, reference.fields().len())?;
+        let range = self.parsed.start(first)..self.parsed.end(last);
+        self.out.target_uses.push(TargetUse { access, part, range, output_name: None });
+        Ok(())
+    }
+
+    /// `*` and `t.*` as items of a SELECT list or RETURNING.
+    pub(super) fn star(
+        &mut self,
+        target: &'a nodes::ResTarget,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Option<Columns>, Error> {
+        let Node::ColumnRef(reference) = target.val() else { return Ok(None) };
+        let Some(Node::A_Star(_)) = reference.fields().iter().last() else { return Ok(None) };
+        let mut columns = Columns::default();
+        if reference.fields().len() > 1 {
+            let names: Vec<&str> = reference.fields().iter().filter_map(Node::as_str).collect();
+            let place = offset(reference.location);
+            let (table, schema) = match names.as_slice() {
+                [table] => (*table, None),
+                [schema, table] | [_, schema, table] => (*table, Some(*schema)),
+                _ => return Err(Error::unsupported("this reference", reference.location)),
+            };
+            let item = scope.item(schema, table, place)?;
+            columns.list = item.columns();
+            columns.open = item.open();
+        } else {
+            for item in scope.items.iter().filter(|item| item.cols_visible) {
+                columns.list.extend(item.columns());
+                columns.open |= item.open();
+            }
+        }
+        if let Some(denied) = columns.list.iter().find(|column| column.denied) {
+            let place = offset(reference.location);
+            return Err(Error::DeniedColumn { name: denied.name.clone(), offset: place });
+        }
+        self.star_of_target(reference, scope)?;
+        Ok(Some(columns))
+    }
+
+    fn star_of_target(
+        &mut self,
+        reference: &'a nodes::ColumnRef,
+        scope: &Scope<'a, '_>,
+    ) -> Result<(), Error> {
+        let qualified = reference.fields().len() > 1;
+        if qualified {
+            let found = self.resolve_column(reference, scope)?;
+            if let Found::Row { target: Some(access), .. } = found {
+                self.target_use(access, TargetPart::Star, reference)?;
+            }
+            return Ok(());
+        }
+        for item in scope.items.iter().filter(|item| item.cols_visible) {
+            if let super::scope::Source::Relation { access, target: true, .. } = &item.source {
+                self.target_use(*access, TargetPart::Star, reference)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn operation(
+        &mut self,
+        expression: &'a nodes::A_Expr,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Shape, Error> {
+        let left = self.optional(expression.lexpr(), scope)?;
+        let right_node = expression.rexpr();
+        let list = match right_node {
+            Node::NodeList(list) => Some(self.expressions(list, scope)?),
+            _ => None,
+        };
+        let right = match &list {
+            Some(_) => Shape::OPAQUE,
+            None => self.expression(right_node, scope)?,
+        };
+        let many = |parts: &[Shape], left: Shape| {
+            parts.iter().all(|part| part.calm && shape::comparable(left, *part)) && left.calm
+        };
+        let location = expression.location;
+        match expression.kind {
+            A_Expr_Kind::AEXPR_OP => self.binary(expression, left, right),
+            A_Expr_Kind::AEXPR_OP_ANY | A_Expr_Kind::AEXPR_OP_ALL => {
+                self.operator(expression.name(), left, Shape::OPAQUE, location)?;
+                let calm = comparison(expression.name())
+                    && left.calm
+                    && shape::comparable(left, left)
+                    && parameter_or_literal(right_node, right);
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+            }
+            A_Expr_Kind::AEXPR_DISTINCT | A_Expr_Kind::AEXPR_NOT_DISTINCT => {
+                self.operator(expression.name(), left, right, location)?;
+                Ok(Shape::truth(&[left, right], shape::comparable(left, right)))
+            }
+            A_Expr_Kind::AEXPR_NULLIF => {
+                self.operator(expression.name(), left, right, location)?;
+                let calm = left.calm && right.calm && shape::comparable(left, right);
+                Ok(Shape { kind: left.kind, calm, literal: left.literal && right.literal })
+            }
+            A_Expr_Kind::AEXPR_IN => {
+                self.operator(expression.name(), left, right, location)?;
+                let calm = list.as_deref().is_some_and(|parts| many(parts, left));
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+            }
+            A_Expr_Kind::AEXPR_LIKE | A_Expr_Kind::AEXPR_ILIKE => {
+                self.operator(expression.name(), left, right, location)?;
+                let calm = left.calm && shape::textual(left) && calm_pattern(right_node);
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+            }
+            A_Expr_Kind::AEXPR_SIMILAR => {
+                self.operator(expression.name(), left, right, location)?;
+                Ok(Shape { kind: Some(oid::BOOL), ..Shape::OPAQUE })
+            }
+            A_Expr_Kind::AEXPR_BETWEEN
+            | A_Expr_Kind::AEXPR_NOT_BETWEEN
+            | A_Expr_Kind::AEXPR_BETWEEN_SYM
+            | A_Expr_Kind::AEXPR_NOT_BETWEEN_SYM => {
+                for name in ["<", "<=", ">", ">="] {
+                    self.operator_named(None, name, left, right, location)?;
+                }
+                let calm = list.as_deref().is_some_and(|parts| many(parts, left));
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+            }
+            _ => Err(Error::unsupported("this operator", location)),
+        }
+    }
+
+    fn binary(
+        &mut self,
+        expression: &'a nodes::A_Expr,
+        left: Shape,
+        right: Shape,
+    ) -> Result<Shape, Error> {
+        let prefix = matches!(expression.lexpr(), Node::None);
+        self.operator(expression.name(), left, right, expression.location)?;
+        let literal = left.literal && right.literal;
+        if comparison(expression.name()) && !prefix {
+            return Ok(Shape::truth(&[left, right], shape::comparable(left, right)));
+        }
+        let name = super::name::last_string(expression.name()).unwrap_or_default();
+        if name == "||" && shape::textual(left) && shape::textual(right) {
+            let calm = left.calm && right.calm;
+            return Ok(Shape { kind: Some(oid::TEXT), calm, literal });
+        }
+        let kind = if prefix { right.kind } else { arithmetic(name, left, right) };
+        let bounded = bounded_interval(expression.rexpr());
+        let steady = match kind {
+            Some(oid::TIMESTAMPTZ) => false,
+            Some(_) => literal,
+            None => false,
+        };
+        let moved = bounded && !prefix && left.calm && now_like(expression.lexpr());
+        Ok(Shape { kind, calm: steady || moved, literal })
+    }
+
+    fn cast(&mut self, cast: &'a nodes::TypeCast, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
+        let arg = self.expression(cast.arg(), scope)?;
+        let name = required(cast.type_name(), cast.location)?;
+        let kind = self.type_name(name)?;
+        let plain = name.typmods().is_empty() || kind != Some(oid::NUMERIC);
+        // A string constant is cast while PostgreSQL analyses the statement, before it looks at any row.
+        let constant = matches!(cast.arg(), Node::A_Const(_));
+        let known = kind.is_some();
+        let calm = (constant && known) || (plain && arg.calm && shape::calm_cast(arg.kind, kind));
+        Ok(Shape { kind, calm, literal: constant && known })
+    }
+
+    fn collate(
+        &mut self,
+        collate: &'a nodes::CollateClause,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Shape, Error> {
+        let arg = self.expression(collate.arg(), scope)?;
+        Ok(Shape { calm: false, ..arg })
+    }
+
+    fn case(&mut self, case: &'a nodes::CaseExpr, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
+        let subject = match case.arg() {
+            Node::None => None,
+            node => Some(self.expression(node, scope)?),
+        };
+        let mut results = Vec::new();
+        let mut calm = subject.is_none_or(|subject| subject.calm);
+        for when in case.args() {
+            let Node::CaseWhen(when) = when else {
+                return Err(Error::unsupported("this CASE", case.location));
+            };
+            let condition = self.expression(when.expr(), scope)?;
+            if let Some(subject) = subject {
+                self.operator_named(None, "=", subject, condition, case.location)?;
+                calm &= shape::comparable(subject, condition);
+            }
+            calm &= condition.calm;
+            results.push(self.expression(when.result(), scope)?);
+        }
+        if !matches!(case.defresult(), Node::None) {
+            results.push(self.expression(case.defresult(), scope)?);
+        }
+        let shape = alternatives(&results);
+        Ok(Shape { calm: calm && shape.calm, literal: false, ..shape })
+    }
+
+    fn sublink(
+        &mut self,
+        link: &'a nodes::SubLink,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Shape, Error> {
+        let test = self.optional(link.testexpr(), scope)?;
+        let Node::SelectStmt(select) = link.subselect() else {
+            return Err(Error::unsupported("this sub-select", link.location));
+        };
+        let columns = self.select(select, Some(scope), Want::Columns)?;
+        let first = columns.list.first().map_or(Shape::OPAQUE, |column| column.shape);
+        match link.sub_link_type {
+            SubLinkType::EXISTS_SUBLINK => Ok(Shape::value(oid::BOOL)),
+            SubLinkType::ANY_SUBLINK | SubLinkType::ALL_SUBLINK => {
+                if link.oper_name().is_empty() {
+                    self.operator_named(None, "=", test, first, link.location)?;
+                } else {
+                    self.operator(link.oper_name(), test, first, link.location)?;
+                }
+                let plain = link.oper_name().is_empty() || comparison(link.oper_name());
+                let calm = plain && test.calm && first.calm && shape::comparable(test, first);
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+            }
+            // More than one row raises, so a scalar sub-select can tell something of the row it is correlated with.
+            SubLinkType::EXPR_SUBLINK => Ok(Shape {
+                kind: first.kind,
+                calm: first.calm && single_row(select),
+                literal: false,
+            }),
+            SubLinkType::ARRAY_SUBLINK => Ok(Shape { kind: None, calm: first.calm, literal: false }),
+            SubLinkType::ROWCOMPARE_SUBLINK => Ok(Shape::OPAQUE),
+            _ => Err(Error::unsupported("this sub-select", link.location)),
+        }
+    }
+
+    /// Subscripts, and fields of a row whose type is known. PostgreSQL reads `(x).f` as a call `f(x)` where the type
+    /// has no such field, so a field that is not known to exist is refused.
+    fn indirection(
+        &mut self,
+        indirection: &'a nodes::A_Indirection,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Shape, Error> {
+        let mut fields = self.row_fields(indirection.arg(), scope)?;
+        self.expression(indirection.arg(), scope)?;
+        for step in indirection.indirection() {
+            match step {
+                Node::A_Indices(indices) => {
+                    self.optional(indices.lidx(), scope)?;
+                    self.optional(indices.uidx(), scope)?;
+                }
+                Node::A_Star(_) => return Err(Error::unsupported("(row).*", -1)),
+                Node::String(name) => {
+                    let name = name.sval().unwrap_or_default();
+                    let known = fields.as_ref().and_then(|fields| {
+                        fields.iter().find(|field| field.0 == name)
+                    });
+                    let Some((_, kind)) = known else {
+                        let name = name.to_owned();
+                        return Err(Error::UnknownColumn { name, offset: None });
+                    };
+                    fields = self.composite_fields(*kind);
+                }
+                _ => return Err(Error::unsupported("this subscript", -1)),
+            }
+        }
+        Ok(Shape::OPAQUE)
+    }
+
+    /// The fields of a row-valued expression, where they are known for certain.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other nodes have no known fields: refused")]
+    fn row_fields(
+        &mut self,
+        node: Node<'a>,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Option<Vec<(String, Oid)>>, Error> {
+        Ok(match node {
+            Node::ColumnRef(reference) => {
+                let edits = self.out.edits.len();
+                let found = self.resolve_column(reference, scope)?;
+                self.out.edits.truncate(edits);
+                match found {
+                    Found::Row { columns, .. } => {
+                        Some(columns.iter().map(|name| (name.clone(), Oid(0))).collect())
+                    }
+                    Found::Column { kind_of_row: Some(kind), .. } => self.composite_fields(kind),
+                    Found::Column { .. } | Found::System | Found::Unknown => None,
+                }
+            }
+            Node::TypeCast(cast) => match cast.type_name() {
+                Some(name) => self.type_name(name)?.and_then(|kind| self.composite_fields(kind)),
+                None => None,
+            },
+            _ => None,
+        })
+    }
+
+    fn composite_fields(&self, kind: Oid) -> Option<Vec<(String, Oid)>> {
+        let relation = self.names.snapshot.type_by_oid(kind)?.relation;
+        let relation = self.names.snapshot.relation(self.names.snapshot.by_oid(relation)?);
+        if relation.kind != crate::catalog::RelationKind::CompositeType {
+            return None;
+        }
+        Some(relation.columns.iter().map(|column| (column.name.clone(), column.type_oid)).collect())
+    }
+
+    fn xml(&mut self, xml: &'a nodes::XmlExpr, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
+        for named in xml.named_args() {
+            let Node::ResTarget(named) = named else {
+                return Err(Error::unsupported("this XML expression", xml.location));
+            };
+            self.expression(named.val(), scope)?;
+        }
+        self.expressions(xml.args(), scope)?;
+        let kind = (xml.op == XmlExprOp::IS_DOCUMENT).then_some(oid::BOOL);
+        Ok(Shape { kind, ..Shape::OPAQUE })
+    }
+}
+
+fn required<T>(value: Option<T>, location: i32) -> Result<T, Error> {
+    value.ok_or_else(|| Error::unsupported("this type", location))
+}
+
+fn constant_shape(constant: &nodes::A_Const) -> Shape {
+    use pg_raw_parse::ConstValue;
+    match constant.val() {
+        Some(ConstValue::Integer(_)) => Shape::literal(oid::INT4),
+        Some(ConstValue::Float(digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let fits = digits.parse::<i64>().is_ok();
+            Shape::literal(if fits { oid::INT8 } else { oid::NUMERIC })
+        }
+        Some(ConstValue::Float(_)) => Shape::literal(oid::NUMERIC),
+        Some(ConstValue::Boolean(_)) => Shape::literal(oid::BOOL),
+        Some(_) | None => Shape::UNKNOWN,
+    }
+}
+
+/// CASE, COALESCE, GREATEST: calm when all are, and of one type, so that no cast can raise.
+fn alternatives(parts: &[Shape]) -> Shape {
+    let typed = parts.iter().find(|part| part.kind != Some(oid::UNKNOWN));
+    let kind = typed.map_or(Some(oid::UNKNOWN), |part| part.kind);
+    let same = kind.is_some()
+        && parts.iter().all(|part| part.kind == kind || part.kind == Some(oid::UNKNOWN));
+    let calm = same && parts.iter().all(|part| part.calm);
+    Shape { kind: kind.filter(|_| same), calm, literal: parts.iter().all(|part| part.literal) }
+}
+
+fn comparison(name: &pg_raw_parse::list::NodeList) -> bool {
+    let operator = super::name::last_string(name).unwrap_or_default();
+    ["=", "<>", "!=", "<", ">", "<=", ">="].contains(&operator)
+}
+
+/// The type of `+ - * /` over built-in numbers and times; `None` where we do not know.
+fn arithmetic(name: &str, left: Shape, right: Shape) -> Option<Oid> {
+    let (left, right) = (left.kind?, right.kind?);
+    if !["+", "-", "*", "/", "%"].contains(&name) {
+        return None;
+    }
+    match (left, right) {
+        (oid::DATE, oid::INTERVAL) => Some(oid::TIMESTAMP),
+        (oid::TIMESTAMP | oid::TIMESTAMPTZ, oid::INTERVAL) => Some(left),
+        (oid::DATE, oid::INT4) => Some(oid::DATE),
+        (oid::DATE, oid::DATE) => Some(oid::INT4),
+        (oid::INT2 | oid::INT4 | oid::INT8, oid::NUMERIC)
+        | (oid::NUMERIC, oid::INT2 | oid::INT4 | oid::INT8) => Some(oid::NUMERIC),
+        (oid::INT4, oid::INT8) | (oid::INT8, oid::INT4) => Some(oid::INT8),
+        (left, right) if left == right => Some(left),
+        _ => None,
+    }
+}
+
+/// A LIKE pattern that cannot raise: a string constant that does not end in an escape.
+fn calm_pattern(node: Node<'_>) -> bool {
+    let Node::A_Const(constant) = node else { return false };
+    match constant.val() {
+        Some(pg_raw_parse::ConstValue::String(pattern)) => !pattern.ends_with('\\'),
+        Some(_) | None => false,
+    }
+}
+
+fn parameter_or_literal(node: Node<'_>, shape: Shape) -> bool {
+    let plain = matches!(node, Node::A_Const(_) | Node::ParamRef(_) | Node::A_ArrayExpr(_));
+    plain && shape.calm
+}
+
+/// An interval constant that cannot take a time of our age out of range.
+fn bounded_interval(node: Node<'_>) -> bool {
+    let Node::TypeCast(cast) = node else { return false };
+    let Node::A_Const(constant) = cast.arg() else { return false };
+    let Some(pg_raw_parse::ConstValue::String(text)) = constant.val() else { return false };
+    let name = cast.type_name().and_then(|name| name.names().iter().last());
+    if name.and_then(nodes::String::sval) != Some("interval") {
+        return false;
+    }
+    let text = text.to_ascii_lowercase();
+    let short = text.split(|byte: char| !byte.is_ascii_digit()).all(|digits| digits.len() <= 3);
+    short && !["c", "mil", "dec"].iter().any(|unit| text.contains(unit))
+}
+
+fn now_like(node: Node<'_>) -> bool {
+    match node {
+        Node::SQLValueFunction(_) => true,
+        Node::FuncCall(call) => super::name::last_string(call.funcname()) == Some("now"),
+        _ => false,
+    }
+}
+
+/// A sub-select that gives exactly one row: aggregates without GROUP BY, or LIMIT 1.
+fn single_row(select: &nodes::SelectStmt) -> bool {
+    let one = matches!(select.limit_count(), Node::A_Const(constant)
+        if matches!(constant.val(), Some(pg_raw_parse::ConstValue::Integer(0 | 1))));
+    let aggregate = select.group_clause().is_empty()
+        && select.target_list().len() == 1
+        && select.target_list().iter().all(|target| is_aggregate(target.val()));
+    one || aggregate
+}
+
+fn is_aggregate(node: Node<'_>) -> bool {
+    let Node::FuncCall(call) = node else { return false };
+    let name = super::name::last_string(call.funcname()).unwrap_or_default();
+    call.over().is_none() && ["count", "min", "max", "sum", "avg"].contains(&name)
+}
+
+/// Whether an expression reads no column at all.
+#[expect(clippy::wildcard_enum_match_arm, reason = "anything else may read a row: the safe answer")]
+pub(super) fn row_free(node: Node<'_>) -> bool {
+    match node {
+        Node::A_Const(_) | Node::ParamRef(_) | Node::SQLValueFunction(_) => true,
+        Node::TypeCast(cast) => row_free(cast.arg()),
+        Node::A_ArrayExpr(array) => array.elements().iter().all(row_free),
+        Node::A_Expr(expression) => {
+            let prefix = matches!(expression.lexpr(), Node::None);
+            (prefix || row_free(expression.lexpr())) && row_free(expression.rexpr())
+        }
+        Node::FuncCall(call) => call.args().iter().all(row_free),
+        _ => false,
+    }
+}
+
+fn value_function(function: &nodes::SQLValueFunction) -> Result<Shape, Error> {
+    use SQLValueFunctionOp as Op;
+    let kind = match function.op {
+        Op::SVFOP_CURRENT_DATE => oid::DATE,
+        Op::SVFOP_CURRENT_TIME | Op::SVFOP_CURRENT_TIME_N => oid::TIMETZ,
+        Op::SVFOP_CURRENT_TIMESTAMP | Op::SVFOP_CURRENT_TIMESTAMP_N => oid::TIMESTAMPTZ,
+        Op::SVFOP_LOCALTIME | Op::SVFOP_LOCALTIME_N => oid::TIME,
+        Op::SVFOP_LOCALTIMESTAMP | Op::SVFOP_LOCALTIMESTAMP_N => oid::TIMESTAMP,
+        Op::SVFOP_CURRENT_ROLE
+        | Op::SVFOP_CURRENT_USER
+        | Op::SVFOP_USER
+        | Op::SVFOP_SESSION_USER
+        | Op::SVFOP_CURRENT_CATALOG
+        | Op::SVFOP_CURRENT_SCHEMA => oid::NAME,
+        _ => return Err(Error::unsupported("this function", function.location)),
+    };
+    Ok(Shape::value(kind))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "names a refused construct")]
+fn json_or_other(node: Node<'_>) -> &'static str {
+    match node {
+        Node::JsonFuncExpr(_)
+        | Node::JsonObjectConstructor(_)
+        | Node::JsonArrayConstructor(_)
+        | Node::JsonArrayQueryConstructor(_)
+        | Node::JsonObjectAgg(_)
+        | Node::JsonArrayAgg(_)
+        | Node::JsonIsPredicate(_)
+        | Node::JsonParseExpr(_)
+        | Node::JsonScalarExpr(_)
+        | Node::JsonSerializeExpr(_) => "an SQL/JSON expression of PostgreSQL 16 or later",
+        _ => "this expression",
+    }
+}

@@ -1,0 +1,516 @@
+//! FROM: relations, sub-selects, functions, joins.
+
+use std::rc::Rc;
+
+use pg_raw_parse::Node;
+use pg_raw_parse::list::NodeList;
+use pg_raw_parse::nodes::{self, JoinType};
+
+use super::query::{Want, derived, rename};
+use super::scope::{Columns, Item, OutColumn, Scope, Source};
+use super::shape::{self, Shape};
+use super::{Access, Role, Scan, Seen, ViewBody, Walker};
+use crate::catalog::{RelationId, RelationKind};
+use crate::error::{Error, offset};
+
+/// Views inside views that are followed.
+const MAX_VIEWS: usize = 16;
+
+impl<'a> Walker<'a> {
+    /// Walks a FROM list; LATERAL items see those before them.
+    pub(super) fn from_list(
+        &mut self,
+        list: &'a NodeList,
+        outer: Option<&Scope<'a, '_>>,
+    ) -> Result<Vec<Item<'a>>, Error> {
+        let mut items = Vec::with_capacity(list.len());
+        for node in list {
+            let more = self.from_item(node, &items, outer)?;
+            items.extend(more);
+        }
+        Ok(items)
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "PostgreSQL has 480 node kinds; the arm refuses"
+    )]
+    fn from_item(
+        &mut self,
+        node: Node<'a>,
+        before: &[Item<'a>],
+        outer: Option<&Scope<'a, '_>>,
+    ) -> Result<Vec<Item<'a>>, Error> {
+        let first = self.out.accesses.len();
+        let mut items = match node {
+            Node::RangeVar(relation) => vec![self.relation(relation, None)?],
+            Node::RangeTableSample(sample) => vec![self.sample(sample, before, outer)?],
+            Node::RangeSubselect(query) => vec![self.subselect(query, before, outer)?],
+            Node::RangeFunction(function) => vec![self.range_function(function, before, outer)?],
+            Node::RangeTableFunc(table) => vec![self.table_function(table, before, outer)?],
+            Node::JoinExpr(join) => {
+                self.descend(|walker| walker.join(join, before, outer))?
+            }
+            _ => return Err(Error::unsupported("this item of FROM", -1)),
+        };
+        let last = self.out.accesses.len();
+        for item in &mut items {
+            if item.accesses.is_empty() {
+                item.accesses = first..last;
+            }
+        }
+        Ok(items)
+    }
+
+    /// A relation or a CTE.
+    fn relation(
+        &mut self,
+        relation: &'a nodes::RangeVar,
+        sample: Option<std::ops::Range<usize>>,
+    ) -> Result<Item<'a>, Error> {
+        let name = relation.relname().unwrap_or_default();
+        if relation.schemaname().is_none()
+            && let Some(columns) = self.cte(name, relation.location)?
+        {
+            let mut item = derived(name.to_owned(), columns);
+            apply_alias(&mut item, relation.alias())?;
+            return Ok(item);
+        }
+        let id = self.resolve(relation)?;
+        let spelled = spelled(relation);
+        let unknown = || Error::UnknownRelation {
+            name: spelled.clone(),
+            offset: offset(relation.location),
+        };
+        let seen = self.names.lens.seen(id);
+        let (source, view) = match seen {
+            Seen::Absent => return Err(unknown()),
+            Seen::Columns(view) => (self.relation_source(id, view), None),
+            Seen::Expand => {
+                let (columns, body) = self.expand(id).map_err(|error| match error {
+                    Error::UnknownRelation { .. } => unknown(),
+                    other => located(other, relation.location),
+                })?;
+                (Source::Derived(Rc::new(columns)), Some(Box::new(body)))
+            }
+        };
+        let scan = Scan { locked: false, sample, view };
+        let access = self.access(relation, id, spelled, Role::Scan(scan))?;
+        let aliased = self.out.accesses[access].aliased;
+        let mut item = Item {
+            name: name.to_owned(),
+            schema: (!aliased).then(|| self.names.snapshot.relation(id).schema.as_str()),
+            source,
+            renamed: Vec::new(),
+            rel_visible: true,
+            cols_visible: true,
+            accesses: access..access + 1,
+        };
+        apply_alias(&mut item, relation.alias())?;
+        Ok(item)
+    }
+
+    fn relation_source(&self, id: RelationId, view: Rc<[super::Visibility]>) -> Source<'a> {
+        let access = self.out.accesses.len();
+        Source::Relation { access, relation: self.names.snapshot.relation(id), view, target: false }
+    }
+
+    /// Records where a relation is named; gives its index.
+    pub(super) fn access(
+        &mut self,
+        relation: &nodes::RangeVar,
+        id: RelationId,
+        spelled: String,
+        role: Role,
+    ) -> Result<usize, Error> {
+        let alias = relation.alias().and_then(nodes::Alias::aliasname);
+        let name = relation.relname().unwrap_or_default();
+        if alias.unwrap_or(name).starts_with(crate::RESERVED_PREFIX) {
+            return Err(Error::unsupported("a name that begins with pgcordon", relation.location));
+        }
+        let parts = 1
+            + usize::from(relation.schemaname().is_some())
+            + usize::from(relation.catalogname().is_some());
+        let range = self.parsed.relation_range(relation.location, parts)?;
+        self.out.accesses.push(Access {
+            relation: id,
+            role,
+            range,
+            spelled,
+            alias: alias.unwrap_or(name).to_owned(),
+            aliased: alias.is_some(),
+            only: !relation.inh,
+        });
+        Ok(self.out.accesses.len() - 1)
+    }
+
+    /// The columns of a CTE in scope by that name.
+    fn cte(&self, name: &str, location: i32) -> Result<Option<Rc<Columns>>, Error> {
+        let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name == name) else {
+            return Ok(None);
+        };
+        if !cte.readable {
+            let what = format!("reading from \"{name}\", which has no RETURNING clause");
+            return Err(Error::unsupported(what, location));
+        }
+        let unknown = || Rc::new(Columns { list: Vec::new(), open: true });
+        Ok(Some(cte.columns.clone().unwrap_or_else(unknown)))
+    }
+
+    /// Finds the relation that a name means.
+    pub(super) fn resolve(&self, relation: &nodes::RangeVar) -> Result<RelationId, Error> {
+        let name = relation.relname().unwrap_or_default();
+        let snapshot = self.names.snapshot;
+        if let Some(database) = relation.catalogname()
+            && !self.names.databases.contains(&database)
+        {
+            return Err(Error::unsupported("a cross-database reference", relation.location));
+        }
+        let found = match relation.schemaname() {
+            Some(schema) => snapshot.qualified(schema, name),
+            None => snapshot.unqualified(self.names.search_path, name),
+        };
+        found.ok_or_else(|| Error::UnknownRelation {
+            name: spelled(relation),
+            offset: offset(relation.location),
+        })
+    }
+
+    /// A view without rules: its definition, analysed as if the reader had written it.
+    fn expand(&mut self, id: RelationId) -> Result<(Columns, ViewBody), Error> {
+        let relation = self.names.snapshot.relation(id);
+        let definition = match (relation.kind, &relation.definition) {
+            (RelationKind::View, Some(definition)) => definition,
+            _ => {
+                let name = relation.name.clone();
+                return Err(Error::UnknownRelation { name, offset: None });
+            }
+        };
+        if self.views >= MAX_VIEWS {
+            return Err(Error::Limit { what: "views are nested too deeply".to_owned() });
+        }
+        let text = definition.trim_end().trim_end_matches(';').to_owned();
+        let (mut columns, statement) = self.view_body(&text)?;
+        let names: Vec<&str> = relation.columns.iter().map(|column| column.name.as_str()).collect();
+        rename(&mut columns, &names);
+        self.out.calm &= statement.calm;
+        self.out.calls.extend(statement.calls.iter().cloned());
+        Ok((columns, ViewBody { text, statement }))
+    }
+
+    fn view_body(&self, text: &str) -> Result<(Columns, super::Statement), Error> {
+        let parsed = crate::parse::Parsed::new(text, crate::parse::Limits::VIEW)?;
+        let names = super::Names { search_path: &[], ..self.names };
+        let mut statements = parsed.statements()?.into_iter();
+        let (Some((range, Node::SelectStmt(select))), None) = (statements.next(), statements.next())
+        else {
+            return Err(Error::unsupported("this view's definition", -1));
+        };
+        let mut walker = Walker::new(&parsed, names, range, self.views + 1);
+        let columns = walker.select(select, None, Want::Columns)?;
+        walker.check_operators()?;
+        walker.out.gives_rows = true;
+        Ok((columns, walker.finish(super::Kind::Select)))
+    }
+
+    fn sample(
+        &mut self,
+        sample: &'a nodes::RangeTableSample,
+        before: &[Item<'a>],
+        outer: Option<&Scope<'a, '_>>,
+    ) -> Result<Item<'a>, Error> {
+        let Node::RangeVar(relation) = sample.relation() else {
+            return Err(Error::unsupported("TABLESAMPLE of this item", sample.location));
+        };
+        let _ = before;
+        let method = super::name::last_string(sample.method()).unwrap_or_default();
+        if sample.method().len() != 1 || !["bernoulli", "system"].contains(&method) {
+            return Err(Error::unsupported("this TABLESAMPLE method", sample.location));
+        }
+        let scope = Scope { items: &[], parent: outer };
+        self.expressions(sample.args(), &scope)?;
+        self.optional(sample.repeatable(), &scope)?;
+        let range = self.parsed.sample_range(sample.location)?;
+        self.relation(relation, Some(range))
+    }
+
+    fn subselect(
+        &mut self,
+        query: &'a nodes::RangeSubselect,
+        before: &[Item<'a>],
+        outer: Option<&Scope<'a, '_>>,
+    ) -> Result<Item<'a>, Error> {
+        let Node::SelectStmt(select) = query.subquery() else {
+            return Err(Error::unsupported("this sub-select in FROM", -1));
+        };
+        let lateral = Scope { items: before, parent: outer };
+        let scope = if query.lateral { Some(&lateral) } else { outer };
+        let columns = self.select(select, scope, Want::Columns)?;
+        let mut item = derived(String::new(), Rc::new(columns));
+        apply_alias(&mut item, query.alias())?;
+        Ok(item)
+    }
+
+    fn range_function(
+        &mut self,
+        function: &'a nodes::RangeFunction,
+        before: &[Item<'a>],
+        outer: Option<&Scope<'a, '_>>,
+    ) -> Result<Item<'a>, Error> {
+        let scope = Scope { items: before, parent: outer };
+        let mut name = None;
+        let mut list = Vec::new();
+        for entry in function.functions() {
+            let pair = entry.as_node_list();
+            let call = pair.and_then(NodeList::first);
+            let call = call.ok_or_else(|| Error::unsupported("this function in FROM", -1))?;
+            let shape = self.expression(call, &scope)?;
+            let _ = shape;
+            self.lateral_argument(call, &scope)?;
+            name.get_or_insert_with(|| super::name::output_name(call));
+            let definitions = pair.and_then(|pair| pair.get(1)).and_then(|node| node.as_node_list());
+            for definition in definitions.into_iter().flatten() {
+                list.push(self.column_definition(definition)?);
+            }
+        }
+        for definition in function.coldeflist() {
+            list.push(self.column_definition(Node::ColumnDef(definition))?);
+        }
+        let open = list.is_empty();
+        let mut item = derived(name.unwrap_or_default(), Rc::new(Columns { list, open }));
+        apply_alias(&mut item, function.alias())?;
+        if open {
+            name_single_column(&mut item);
+        }
+        Ok(item)
+    }
+
+    /// Arguments of a function in FROM are evaluated while rows are joined: they count as a condition.
+    fn lateral_argument(&mut self, call: Node<'a>, scope: &Scope<'a, '_>) -> Result<(), Error> {
+        let Node::FuncCall(call) = call else { return Ok(()) };
+        if scope.items.is_empty() && scope.parent.is_none() {
+            return Ok(());
+        }
+        let mut reads_row = false;
+        for argument in call.args() {
+            reads_row |= !super::expression::row_free(argument);
+        }
+        if reads_row {
+            self.condition(Shape::OPAQUE);
+        }
+        Ok(())
+    }
+
+    fn column_definition(&mut self, node: Node<'a>) -> Result<OutColumn, Error> {
+        let Node::ColumnDef(definition) = node else {
+            return Err(Error::unsupported("this column definition", -1));
+        };
+        if let Some(kind) = definition.type_name() {
+            self.type_name(kind)?;
+        }
+        let name = definition.colname().unwrap_or_default().to_owned();
+        Ok(OutColumn { name, shape: Shape::OPAQUE, denied: false })
+    }
+
+    /// XMLTABLE.
+    fn table_function(
+        &mut self,
+        table: &'a nodes::RangeTableFunc,
+        before: &[Item<'a>],
+        outer: Option<&Scope<'a, '_>>,
+    ) -> Result<Item<'a>, Error> {
+        let scope = Scope { items: before, parent: outer };
+        self.condition(Shape::OPAQUE);
+        self.optional(table.docexpr(), &scope)?;
+        self.optional(table.rowexpr(), &scope)?;
+        for namespace in table.namespaces() {
+            let Node::ResTarget(namespace) = namespace else {
+                return Err(Error::unsupported("this XMLTABLE namespace", table.location));
+            };
+            self.expression(namespace.val(), &scope)?;
+        }
+        let mut list = Vec::new();
+        for column in table.columns() {
+            if let Some(kind) = column.type_name() {
+                self.type_name(kind)?;
+            }
+            self.optional(column.colexpr(), &scope)?;
+            self.optional(column.coldefexpr(), &scope)?;
+            let name = column.colname().unwrap_or_default().to_owned();
+            list.push(OutColumn { name, shape: Shape::OPAQUE, denied: false });
+        }
+        let mut item = derived("xmltable".to_owned(), Rc::new(Columns { list, open: false }));
+        apply_alias(&mut item, table.alias())?;
+        Ok(item)
+    }
+
+    fn join(
+        &mut self,
+        join: &'a nodes::JoinExpr,
+        before: &[Item<'a>],
+        outer: Option<&Scope<'a, '_>>,
+    ) -> Result<Vec<Item<'a>>, Error> {
+        let mut items = self.from_item(join.larg(), before, outer)?;
+        let split = items.len();
+        let mut visible = before.to_vec();
+        visible.extend(items.iter().cloned());
+        items.extend(self.from_item(join.rarg(), &visible, outer)?);
+        let common: Vec<String> = if join.is_natural {
+            common_names(&items[..split], &items[split..])?
+        } else {
+            let names = join.using_clause().iter();
+            names.filter_map(nodes::String::sval).map(str::to_owned).collect()
+        };
+        let scope = Scope { items: &items, parent: outer };
+        let condition = self.optional(join.quals(), &scope)?;
+        self.condition(condition);
+        let merged = if common.is_empty() {
+            None
+        } else {
+            Some(self.merge_join(&items, split, &common, join.jointype)?)
+        };
+        finish_join(items, merged, join, &common)
+    }
+
+    /// The columns of a join with USING: the common ones first, then the rest of either side.
+    fn merge_join(
+        &mut self,
+        items: &[Item<'a>],
+        split: usize,
+        common: &[String],
+        kind: JoinType::Type,
+    ) -> Result<Columns, Error> {
+        let mut columns = Columns::default();
+        for name in common {
+            let left = one_column(&items[..split], name)?;
+            let right = one_column(&items[split..], name)?;
+            let calm = shape::comparable(left, right) && left.calm && right.calm;
+            self.condition(Shape { kind: None, calm, literal: false });
+            let shape = match kind {
+                JoinType::JOIN_INNER | JoinType::JOIN_LEFT => left,
+                JoinType::JOIN_RIGHT => right,
+                _ => Shape { calm: calm && left.kind == right.kind, ..left },
+            };
+            columns.list.push(OutColumn { name: name.clone(), shape, denied: false });
+        }
+        for item in items.iter().filter(|item| item.cols_visible) {
+            columns.open |= item.open();
+            columns.list.extend(
+                item.columns().into_iter().filter(|column| !common.contains(&column.name)),
+            );
+        }
+        Ok(columns)
+    }
+}
+
+fn finish_join<'a>(
+    mut items: Vec<Item<'a>>,
+    merged: Option<Columns>,
+    join: &nodes::JoinExpr,
+    common: &[String],
+) -> Result<Vec<Item<'a>>, Error> {
+    if let Some(alias) = join.alias() {
+        let columns = merged.unwrap_or_else(|| all_columns(&items));
+        let mut item = derived(String::new(), Rc::new(columns));
+        apply_alias(&mut item, Some(alias))?;
+        return Ok(vec![item]);
+    }
+    if let Some(columns) = merged {
+        for item in &mut items {
+            item.cols_visible = false;
+        }
+        if let Some(alias) = join.join_using_alias() {
+            let list = columns.list.iter().take(common.len()).cloned().collect();
+            let mut item = derived(String::new(), Rc::new(Columns { list, open: false }));
+            apply_alias(&mut item, Some(alias))?;
+            item.cols_visible = false;
+            items.push(item);
+        }
+        items.push(derived(String::new(), Rc::new(columns)));
+    }
+    Ok(items)
+}
+
+fn all_columns(items: &[Item<'_>]) -> Columns {
+    let visible = items.iter().filter(|item| item.cols_visible);
+    Columns {
+        list: visible.clone().flat_map(Item::columns).collect(),
+        open: visible.clone().any(Item::open),
+    }
+}
+
+fn one_column(items: &[Item<'_>], name: &str) -> Result<Shape, Error> {
+    let visible = items.iter().filter(|item| item.cols_visible);
+    let mut found = visible.flat_map(Item::columns).filter(|column| column.name == name);
+    let Some(column) = found.next() else {
+        let open = items.iter().any(Item::open);
+        return match open {
+            true => Ok(Shape::OPAQUE),
+            false => Err(Error::UnknownColumn { name: name.to_owned(), offset: None }),
+        };
+    };
+    if found.next().is_some() {
+        return Err(Error::AmbiguousColumn { name: name.to_owned(), offset: None });
+    }
+    match column.denied {
+        true => Err(Error::DeniedColumn { name: column.name, offset: None }),
+        false => Ok(column.shape),
+    }
+}
+
+fn common_names(left: &[Item<'_>], right: &[Item<'_>]) -> Result<Vec<String>, Error> {
+    let (left, right) = (all_columns(left), all_columns(right));
+    if left.open || right.open {
+        return Err(Error::unsupported("NATURAL JOIN with a function", -1));
+    }
+    let names = left.list.into_iter().map(|column| column.name);
+    Ok(names.filter(|name| right.list.iter().any(|column| &column.name == name)).collect())
+}
+
+/// A function's only column has the alias's name, unless it returns a row type; both ways are accepted.
+fn name_single_column(item: &mut Item<'_>) {
+    let mut list = Vec::new();
+    for name in std::mem::take(&mut item.renamed) {
+        list.push(OutColumn { name, shape: Shape::OPAQUE, denied: false });
+    }
+    item.source = Source::Derived(Rc::new(Columns { list, open: true }));
+}
+
+/// Gives an item its alias and column aliases.
+pub(super) fn apply_alias(item: &mut Item<'_>, alias: Option<&nodes::Alias>) -> Result<(), Error> {
+    let Some(alias) = alias else { return Ok(()) };
+    let name = alias.aliasname().unwrap_or_default();
+    if name.starts_with(crate::RESERVED_PREFIX) {
+        return Err(Error::unsupported("a name that begins with pgcordon", -1));
+    }
+    name.clone_into(&mut item.name);
+    item.rel_visible = true;
+    item.renamed = alias.colnames().iter().filter_map(Node::as_str).map(str::to_owned).collect();
+    Ok(())
+}
+
+/// A relation's name as the client would read it in PostgreSQL's error.
+pub(super) fn spelled(relation: &nodes::RangeVar) -> String {
+    let name = relation.relname().unwrap_or_default();
+    match relation.schemaname() {
+        Some(schema) => format!("{schema}.{name}"),
+        None => name.to_owned(),
+    }
+}
+
+fn located(error: Error, location: i32) -> Error {
+    match error {
+        Error::Unsupported { what, .. } => {
+            Error::Unsupported { what: format!("{what} in a view's definition"), offset: offset(location) }
+        }
+        Error::DeniedColumn { name, .. } => {
+            Error::DeniedColumn { name, offset: offset(location) }
+        }
+        Error::UnknownColumn { name, .. } => {
+            Error::UnknownColumn { name, offset: offset(location) }
+        }
+        Error::Function { name, .. } => Error::Function { name, offset: offset(location) },
+        Error::Operator { name, .. } => Error::Operator { name, offset: offset(location) },
+        other => other,
+    }
+}

@@ -1,0 +1,421 @@
+//! Finds out what a statement does: which relations, columns, functions, operators and types it names, and where.
+//!
+//! In:  a [`Parsed`] text, the catalog, the search_path, and a [`Lens`]: what the reader may see of each relation.
+//! Out: an [`Analysis`]: owned data with byte offsets, from which `rewrite` makes its edits.
+//!
+//! Invariants:
+//! - Every node of the tree is walked by a function that names it; a node that no function names is refused.
+//! - Every relation that PostgreSQL would read has an [`Access`]; every name that is not a relation is a CTE in
+//!   scope (`parse_cte.c`): a non-recursive CTE sees neither itself nor later ones, a write's target is never a
+//!   CTE, a qualified name never is.
+//! - Built-in functions are found by name and are written qualified (`edits`), so that no function of the same
+//!   name on the search_path can take their place.
+
+mod call;
+mod expression;
+mod from;
+mod name;
+mod query;
+mod scope;
+mod shape;
+mod utility;
+mod write;
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::rc::Rc;
+
+use pg_raw_parse::Node;
+
+pub use scope::Visibility;
+pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
+pub use write::{Conflict, InsertSource, Write, WriteKind};
+
+use crate::catalog::{ColumnId, RelationId, Snapshot};
+pub use crate::error::Error;
+use crate::parse::Parsed;
+use crate::splice::Edit;
+use scope::Columns;
+
+/// Deepest tree that is walked. PostgreSQL itself gives up at a few thousand levels (`max_stack_depth`).
+const MAX_DEPTH: usize = 2_000;
+
+/// What a reader sees of a relation.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// It does not exist for them.
+    Absent,
+    /// A relation with rules of its own: one entry per column.
+    Columns(Rc<[Visibility]>),
+    /// A view without rules: replaced by its definition.
+    Expand,
+}
+
+/// What the reader may see; `sql` knows no policy, so it asks.
+pub trait Lens {
+    /// As a relation to read from; `locked` under FOR UPDATE and its kin.
+    fn seen(&self, relation: RelationId) -> Seen;
+    /// As the target of a write: which of its columns may be read.
+    fn target(&self, relation: RelationId, kind: WriteKind) -> Seen;
+}
+
+/// How a relation is reached.
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// An item of a FROM clause.
+    Scan(Scan),
+    /// The relation that a write changes.
+    Target,
+}
+
+/// An item of a FROM clause.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// Under FOR UPDATE or its kin.
+    pub locked: bool,
+    /// TABLESAMPLE and all that belongs to it, to be moved inside.
+    pub sample: Option<Range<usize>>,
+    /// The definition of a view without rules, analysed for the same reader.
+    pub view: Option<Box<ViewBody>>,
+}
+
+/// A view's definition.
+#[derive(Clone, Debug)]
+pub struct ViewBody {
+    /// `pg_get_viewdef`, without the semicolon.
+    pub text: String,
+    /// Its analysis.
+    pub statement: Statement,
+}
+
+/// One place where a relation is named.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The relation.
+    pub relation: RelationId,
+    /// How it is reached.
+    pub role: Role,
+    /// Bytes from ONLY or the name up to the name's end, a trailing `*` included.
+    pub range: Range<usize>,
+    /// The name as the client would read it in an error.
+    pub spelled: String,
+    /// The client's alias, or the relation's name without one.
+    pub alias: String,
+    /// Whether the client wrote an alias.
+    pub aliased: bool,
+    /// ONLY was said.
+    pub only: bool,
+}
+
+/// A reference to a column of a write's target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TargetUse {
+    /// Index into [`Statement::accesses`].
+    pub access: usize,
+    /// What of the target.
+    pub part: TargetPart,
+    /// The bytes of the reference.
+    pub range: Range<usize>,
+    /// The reference is a whole item of RETURNING without AS: replacing it needs this name.
+    pub output_name: Option<String>,
+}
+
+/// What of a write's target is referred to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TargetPart {
+    /// One column.
+    Column(ColumnId),
+    /// The row as a value.
+    Row,
+    /// `*` alone or qualified, in RETURNING.
+    Star,
+}
+
+/// A function or operator outside `pg_catalog` that the statement calls.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Call {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Byte offset.
+    pub offset: usize,
+}
+
+/// What kind of statement.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// SELECT, VALUES, TABLE.
+    Select,
+    /// INSERT, UPDATE or DELETE at the top: index into [`Statement::writes`].
+    Write(usize),
+    /// COPY (query) TO STDOUT, or of a relation.
+    CopyOut(Option<CopyRelation>),
+    /// Transaction control, settings and their kin.
+    Utility(Utility),
+}
+
+/// COPY relation [(columns)] TO STDOUT: to be turned into COPY (SELECT …).
+#[derive(Clone, Debug)]
+pub struct CopyRelation {
+    /// Index into [`Statement::accesses`].
+    pub access: usize,
+    /// Columns asked for; `None` for all that COPY would give.
+    pub columns: Option<Vec<ColumnId>>,
+    /// Bytes of the name and the column list.
+    pub range: Range<usize>,
+}
+
+/// One analysed statement.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// Bytes of the statement, from its first to its last token.
+    pub range: Range<usize>,
+    /// Its kind.
+    pub kind: Kind,
+    /// Relations, in the order in which they were met.
+    pub accesses: Vec<Access>,
+    /// INSERT, UPDATE, DELETE, also those inside WITH.
+    pub writes: Vec<Write>,
+    /// References to columns of the writes' targets.
+    pub target_uses: Vec<TargetUse>,
+    /// Functions and operators outside `pg_catalog`.
+    pub calls: Vec<Call>,
+    /// Edits that do not depend on any decision: `pg_catalog.` before built-ins, qualifiers respelled.
+    pub edits: Vec<Edit>,
+    /// No condition of the statement can raise an error or call out: row predicates need no fence.
+    pub calm: bool,
+    /// Has a RETURNING clause, or gives rows otherwise.
+    pub gives_rows: bool,
+    /// Columns that the client sees of a write with RETURNING; `None` when a function's are unknown.
+    pub width: Option<usize>,
+}
+
+/// All statements of a text.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// In order; empty statements left out.
+    pub statements: Vec<Statement>,
+}
+
+/// What a name resolves against.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// The catalog.
+    pub snapshot: &'a Snapshot,
+    /// Schemas of the session's search_path.
+    pub search_path: &'a [String],
+    /// Database names accepted in `database.schema.relation`.
+    pub databases: [&'a str; 2],
+    /// What the reader sees.
+    pub lens: &'a dyn Lens,
+}
+
+/// Analyses every statement of a text.
+///
+/// # Errors
+/// [`Error`] for the first thing that is not allowed or not understood.
+pub fn analyze(parsed: &Parsed<'_>, names: Names<'_>) -> Result<Analysis, Error> {
+    let mut statements = Vec::with_capacity(1);
+    for (range, node) in parsed.statements()? {
+        statements.push(statement(parsed, range, node, names, 0)?);
+    }
+    Ok(Analysis { statements })
+}
+
+fn statement(
+    parsed: &Parsed<'_>,
+    range: Range<usize>,
+    node: Node<'_>,
+    names: Names<'_>,
+    views: usize,
+) -> Result<Statement, Error> {
+    let mut walker = Walker::new(parsed, names, range, views);
+    let kind = walker.top(node)?;
+    Ok(walker.finish(kind))
+}
+
+/// A CTE in scope.
+struct Cte {
+    name: String,
+    /// `None` while a recursive CTE's columns are not known yet.
+    columns: Option<Rc<Columns>>,
+    /// A data-modifying CTE without RETURNING cannot be read from.
+    readable: bool,
+}
+
+/// Walks one statement.
+struct Walker<'a> {
+    parsed: &'a Parsed<'a>,
+    names: Names<'a>,
+    ctes: Vec<Cte>,
+    out: Statement,
+    depth: Cell<usize>,
+    /// How many views deep this text is.
+    views: usize,
+    /// Extension or user base types met: they can make an operator outside `pg_catalog` the best match.
+    foreign_types: Vec<crate::catalog::Oid>,
+    operators: Vec<call::OperatorUse>,
+}
+
+impl<'a> Walker<'a> {
+    fn new(parsed: &'a Parsed<'a>, names: Names<'a>, range: Range<usize>, views: usize) -> Self {
+        let out = Statement {
+            range,
+            kind: Kind::Select,
+            accesses: Vec::new(),
+            writes: Vec::new(),
+            target_uses: Vec::new(),
+            calls: Vec::new(),
+            edits: Vec::new(),
+            calm: true,
+            gives_rows: false,
+            width: None,
+        };
+        Self {
+            parsed,
+            names,
+            ctes: Vec::new(),
+            out,
+            depth: Cell::new(0),
+            views,
+            foreign_types: Vec::new(),
+            operators: Vec::new(),
+        }
+    }
+
+    fn finish(mut self, kind: Kind) -> Statement {
+        self.out.kind = kind;
+        self.out
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "PostgreSQL has 480 node kinds, most of them the planner's; the arm refuses"
+    )]
+    fn top(&mut self, node: Node<'a>) -> Result<Kind, Error> {
+        let kind = match node {
+            Node::SelectStmt(select) => {
+                self.select(select, None, query::Want::Nothing)?;
+                self.out.gives_rows = true;
+                Kind::Select
+            }
+            Node::InsertStmt(insert) => Kind::Write(self.insert(insert, self.out.range.clone())?.0),
+            Node::UpdateStmt(update) => Kind::Write(self.update(update, self.out.range.clone())?.0),
+            Node::DeleteStmt(delete) => Kind::Write(self.delete(delete, self.out.range.clone())?.0),
+            Node::CopyStmt(copy) => self.copy(copy)?,
+            other => match utility::utility(other)? {
+                Utility::Other(what) => {
+                    let offset = Some(self.out.range.start);
+                    return Err(Error::Unsupported { what: what.to_owned(), offset });
+                }
+                known => Kind::Utility(known),
+            },
+        };
+        self.check_operators()?;
+        Ok(kind)
+    }
+
+    /// Runs `walk` one level deeper, on a stack that is large enough.
+    fn descend<T>(&mut self, walk: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        let depth = self.depth.get() + 1;
+        if depth > MAX_DEPTH {
+            return Err(Error::Limit { what: "stack depth limit exceeded".to_owned() });
+        }
+        self.depth.set(depth);
+        let walked = stacker::maybe_grow(96 * 1024, 2 * 1024 * 1024, || walk(self));
+        self.depth.set(depth - 1);
+        walked
+    }
+
+    /// Remembers that a condition may raise: every filtered scan must be fenced.
+    fn condition(&mut self, shape: shape::Shape) {
+        if !shape.calm {
+            self.out.calm = false;
+        }
+    }
+}
+
+/// What `template` needs to know of a data owner's expression.
+pub(crate) struct CompiledExpression {
+    /// References to the protected relation: its column, or `None` for the whole row.
+    pub(crate) columns: Vec<(Option<ColumnId>, Range<usize>)>,
+    /// Qualifies functions and relations.
+    pub(crate) edits: Vec<Edit>,
+    /// Reads other relations.
+    pub(crate) has_subquery: bool,
+}
+
+/// What the proxy itself sees: everything. Predicates run with its rights and see true values.
+struct Everything<'a>(&'a Snapshot);
+
+impl Lens for Everything<'_> {
+    fn seen(&self, relation: RelationId) -> Seen {
+        Seen::Columns(vec![Visibility::Clear; self.0.relation(relation).columns.len()].into())
+    }
+
+    fn target(&self, _: RelationId, _: WriteKind) -> Seen {
+        Seen::Absent
+    }
+}
+
+/// Resolves an expression over one relation, as the data owner means it.
+pub(crate) fn compile_expression(
+    parsed: &Parsed<'_>,
+    node: Node<'_>,
+    relation: RelationId,
+    snapshot: &Snapshot,
+) -> Result<CompiledExpression, Error> {
+    let search_path = ["public".to_owned()];
+    let lens = Everything(snapshot);
+    let databases = [snapshot.database(), snapshot.database()];
+    let names = Names { snapshot, search_path: &search_path, databases, lens: &lens };
+    let mut walker = Walker::new(parsed, names, 0..0, 0);
+    let protected = snapshot.relation(relation);
+    let item = scope::Item {
+        name: protected.name.clone(),
+        schema: Some(protected.schema.as_str()),
+        source: scope::Source::Relation {
+            access: usize::MAX,
+            relation: protected,
+            view: vec![Visibility::Clear; protected.columns.len()].into(),
+            target: true,
+        },
+        renamed: Vec::new(),
+        rel_visible: true,
+        cols_visible: true,
+        accesses: 0..0,
+    };
+    walker.note_types(protected);
+    walker.expression(node, &scope::Scope { items: &[item], parent: None })?;
+    walker.check_operators()?;
+    Ok(walker.compiled())
+}
+
+impl Walker<'_> {
+    fn compiled(self) -> CompiledExpression {
+        let mut edits = Vec::new();
+        let mut columns = Vec::new();
+        for access in &self.out.accesses {
+            let relation = self.names.snapshot.relation(access.relation);
+            let only = if access.only { "ONLY " } else { "" };
+            let text = format!("{only}{}", relation.qualified());
+            edits.push(Edit { range: access.range.clone(), text });
+        }
+        for used in &self.out.target_uses {
+            let column = match used.part {
+                TargetPart::Column(column) => Some(column),
+                TargetPart::Row | TargetPart::Star => None,
+            };
+            columns.push((column, used.range.clone()));
+        }
+        // Qualifiers that were to be respelled lie inside references that are replaced whole.
+        let inside = |edit: &Edit| {
+            columns.iter().any(|(_, range): &(_, Range<usize>)| {
+                range.start <= edit.range.start && edit.range.end <= range.end
+            })
+        };
+        edits.extend(self.out.edits.into_iter().filter(|edit| !inside(edit)));
+        CompiledExpression { columns, edits, has_subquery: !self.out.accesses.is_empty() }
+    }
+}

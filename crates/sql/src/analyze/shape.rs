@@ -1,0 +1,128 @@
+//! What is known of an expression without asking the database: its type, and whether it can give anything away.
+//!
+//! A conjunct that is *calm* cannot raise an error or call out whatever its input, so it may be evaluated on a
+//! row that the reader may not see. Any other conjunct must run after the row predicate (DESIGN §4, "Order").
+//! An operation on *literals* alone counts as calm where it is immutable: PostgreSQL folds it while planning, so
+//! that it raises whatever the rows are. A stable one is not folded: it could raise for one row and not another.
+
+use crate::builtin::{self, Family};
+use crate::catalog::Oid;
+
+/// Type OIDs of `pg_catalog` that the analysis names.
+pub(crate) mod oid {
+    use crate::catalog::Oid;
+    pub(crate) const BOOL: Oid = Oid(16);
+    pub(crate) const INT8: Oid = Oid(20);
+    pub(crate) const INT2: Oid = Oid(21);
+    pub(crate) const INT4: Oid = Oid(23);
+    pub(crate) const TEXT: Oid = Oid(25);
+    pub(crate) const FLOAT4: Oid = Oid(700);
+    pub(crate) const FLOAT8: Oid = Oid(701);
+    pub(crate) const UNKNOWN: Oid = Oid(705);
+    pub(crate) const DATE: Oid = Oid(1082);
+    pub(crate) const TIME: Oid = Oid(1083);
+    pub(crate) const TIMESTAMP: Oid = Oid(1114);
+    pub(crate) const TIMESTAMPTZ: Oid = Oid(1184);
+    pub(crate) const TIMETZ: Oid = Oid(1266);
+    pub(crate) const INTERVAL: Oid = Oid(1186);
+    pub(crate) const NUMERIC: Oid = Oid(1700);
+    pub(crate) const NAME: Oid = Oid(19);
+    pub(crate) const VARCHAR: Oid = Oid(1043);
+    pub(crate) const BPCHAR: Oid = Oid(1042);
+    pub(crate) const UUID: Oid = Oid(2950);
+    pub(crate) const BYTEA: Oid = Oid(17);
+    pub(crate) const JSON: Oid = Oid(114);
+    pub(crate) const JSONB: Oid = Oid(3802);
+}
+
+/// What is known of an expression.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Shape {
+    /// Its type, if known; `UNKNOWN` for a string constant or parameter that takes the other side's type.
+    pub(crate) kind: Option<Oid>,
+    /// Cannot raise and cannot call out.
+    pub(crate) calm: bool,
+    /// Made of constants in the text alone.
+    pub(crate) literal: bool,
+}
+
+impl Shape {
+    /// Nothing is known: may raise, reads rows.
+    pub(crate) const OPAQUE: Self = Self { kind: None, calm: false, literal: false };
+    /// A string constant or a parameter.
+    pub(crate) const UNKNOWN: Self = Self { kind: Some(oid::UNKNOWN), calm: true, literal: true };
+
+    /// A constant of that type.
+    pub(crate) const fn literal(kind: Oid) -> Self {
+        Self { kind: Some(kind), calm: true, literal: true }
+    }
+
+    /// A value of that type that cannot raise: read from a row, or a function such as now().
+    pub(crate) const fn value(kind: Oid) -> Self {
+        Self { kind: Some(kind), calm: true, literal: false }
+    }
+
+    /// A boolean made of parts.
+    pub(crate) fn truth(parts: &[Self], calm_operation: bool) -> Self {
+        let literal = parts.iter().all(|part| part.literal);
+        let calm = calm_operation && parts.iter().all(|part| part.calm);
+        Self { kind: Some(oid::BOOL), calm, literal }
+    }
+
+    /// The same expression with another type.
+    pub(crate) fn with_kind(self, kind: Option<Oid>) -> Self {
+        Self { kind, ..self }
+    }
+}
+
+/// Whether `left = right` and its kin compare by a built-in operator that cannot raise.
+pub(crate) fn comparable(left: Shape, right: Shape) -> bool {
+    let (Some(left), Some(right)) = (left.kind, right.kind) else { return false };
+    match (left == oid::UNKNOWN, right == oid::UNKNOWN) {
+        (true, true) => true,
+        (true, false) => builtin::comparison_family(right.0).is_some(),
+        (false, true) => builtin::comparison_family(left.0).is_some(),
+        (false, false) => same_family(left, right),
+    }
+}
+
+fn same_family(left: Oid, right: Oid) -> bool {
+    if left == right {
+        return builtin::comparison_family(left.0).is_some();
+    }
+    match (builtin::comparison_family(left.0), builtin::comparison_family(right.0)) {
+        // `integer = numeric` casts the integer, which cannot fail; floats are left out, since a numeric out of
+        // their range raises.
+        (Some(Family::Integer), Some(Family::Numeric))
+        | (Some(Family::Numeric), Some(Family::Integer)) => left != Oid(26) && right != Oid(26),
+        (Some(left), Some(right)) => left == right && builtin::cross_type_safe(left),
+        (None, _) | (_, None) => false,
+    }
+}
+
+/// Whether the type is a string type on which LIKE, `||`, lower and upper work without raising.
+pub(crate) fn textual(shape: Shape) -> bool {
+    [oid::TEXT, oid::VARCHAR, oid::BPCHAR, oid::NAME, oid::UNKNOWN]
+        .iter()
+        .any(|kind| shape.kind == Some(*kind))
+}
+
+/// Whether a value of type `from` can be cast to `to` without raising, whatever it is.
+pub(crate) fn calm_cast(from: Option<Oid>, to: Option<Oid>) -> bool {
+    let (Some(from), Some(to)) = (from, to) else { return false };
+    if from == to {
+        return true;
+    }
+    let widening: &[Oid] = match from {
+        oid::INT2 => &[oid::INT4, oid::INT8, oid::NUMERIC, oid::FLOAT4, oid::FLOAT8, oid::TEXT],
+        oid::INT4 => &[oid::INT8, oid::NUMERIC, oid::FLOAT4, oid::FLOAT8, oid::TEXT],
+        oid::INT8 => &[oid::NUMERIC, oid::FLOAT4, oid::FLOAT8, oid::TEXT],
+        oid::FLOAT4 => &[oid::FLOAT8, oid::TEXT],
+        oid::VARCHAR | oid::BPCHAR | oid::NAME => &[oid::TEXT],
+        oid::TEXT => &[oid::VARCHAR],
+        oid::NUMERIC | oid::FLOAT8 | oid::BOOL | oid::UUID => &[oid::TEXT],
+        oid::TIMESTAMP | oid::TIMESTAMPTZ => &[oid::DATE],
+        _ => &[],
+    };
+    widening.contains(&to)
+}
