@@ -82,8 +82,11 @@ pub enum ColumnAccess {
 /// | Update  | rows touched     | rows made      |
 /// | Delete  | rows touched     | `All`          |
 ///
-/// `columns`: for Select what may be read; for Insert and Update which columns may be written (`Clear`, or
-/// `Hidden`/`Denied`, or `Cells` for a column that some rule masks or hides: not writable).
+/// `columns`: for Select what may be read; for the others which columns may be written: `Clear`, or `Hidden`
+/// where every rule hides the column, or `Denied` where some rule masks, hides or denies it.
+///
+/// Rows touched by Update and Delete are those that the rules for that command admit; that they must also be
+/// visible (semantic 5) is the Select decision's part, which the caller joins.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Decision {
     /// Rows that the command may see or touch.

@@ -1,35 +1,62 @@
 //! Who may do what: YAML in, decisions out.
+//!
+//! # The way of a policy
+//!
+//! | step | from | to | on trouble |
+//! |---|---|---|---|
+//! | [`yaml::parse`] | text | nodes with their places | [`Mistake`] |
+//! | [`load`] | nodes of all files | [`Policy`]: people, databases, rules | every [`Mistake`] at once |
+//! | [`Policy::principal`] | login and database name | [`Principal`] | [`ConnectDenial`] |
+//! | [`Policy::bind`] | a catalog snapshot | [`BoundPolicy`] | [`Mistake`]s; the rule is broken and refuses |
+//! | [`BoundPolicy::decide`] | principal, relation, command | [`Decision`] | [`Denial`] |
+//!
+//! # The language, as far as it is built
+//!
+//! Sections: `attributes`, `roles`, `groups`, `users`, `databases`, `masks`, `tables`, `functions`. They may be
+//! spread over files; a name may be defined once. Keys of the language that are not built yet (`queries`,
+//! `limits`, `tests`, `may_act_as`, `attributes_query`, `otherwise`, `until`, `ceiling`) are refused.
+//!
+//! - **Names are the catalog's names, exactly**; nothing folds case. `orders` is `public.orders`. Double quotes
+//!   are needed only where a part holds a dot, a star or a quote: `public."odd.name"`.
+//! - **Roles** include what they name. A rule for `sales_rep` is also about everyone whose role includes it.
+//! - **Attributes** are `text`, `int`, `bigint`, `bool`, `numeric`, `date`, `timestamp`, `timestamptz`, `uuid`, or
+//!   a list of one (`int[]`). A user's own value wins over that of groups; lists of several groups are united;
+//!   groups that disagree on a single value are a mistake.
+//! - **`to` and `connect`**: `everyone` (also `public`), a list of roles, or `{ roles, groups, users }`.
+//! - **A permissive rule** allows `[select]` unless `allow` says otherwise, **a restrictive one**
+//!   (`restrict: true`) is about every command. `check` is as `rows` unless written. A restrictive rule alone
+//!   grants nothing.
+//! - **A key and wildcards** (`"schema.*"`, `"*.*"`) are both about a table: permissive rules OR, restrictive AND.
+//!   An empty list means nobody, whatever a wildcard grants.
+//! - **A partition or inheritance child** without a key of its own obeys its parent's rules, also when it is
+//!   named directly; columns that the parent lacks are hidden. Wildcards may restrict it further.
+//! - **Columns merge per cell** when several rules apply: clear on rows that a showing rule admits, else masked,
+//!   else NULL. A column is writable only if every rule that allows the command leaves it untouched.
+//! - **A rule that does not fit the catalog** refuses the relation to everyone whom the rule is for.
+//! - **A missing attribute** of a rule that applies is an error, even where another rule would admit every row.
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
+mod attribute;
+mod audience;
+mod bind;
+mod bound;
+mod combine;
+mod database;
 pub mod decide;
+mod expression;
+mod merge;
+pub mod mistake;
+mod name;
+mod people;
+mod policy;
 pub mod principal;
+mod rule;
+mod sections;
+pub mod yaml;
 
+pub use bound::{BoundPolicy, Coverage};
+pub use database::Database;
 pub use decide::{Cell, ColumnAccess, Command, Decision, Denial, Expression, Filter};
-pub use principal::Principal;
-
-use pgcordon_sql::catalog::RelationId;
-
-/// A policy whose rules were compiled against one catalog snapshot.
-#[derive(Debug, Default)]
-pub struct BoundPolicy {}
-
-impl BoundPolicy {
-    /// Decides; see [`decide`].
-    ///
-    /// # Errors
-    /// [`Denial`] when the principal may not.
-    pub fn decide(
-        &self,
-        _principal: &Principal,
-        _relation: RelationId,
-        _command: Command,
-    ) -> Result<Decision, Denial> {
-        Err(Denial::NoRule)
-    }
-
-    /// Whether `functions: allow` names that function outside `pg_catalog`.
-    #[must_use]
-    pub fn allows_function(&self, _schema: &str, _name: &str) -> bool {
-        false
-    }
-}
+pub use mistake::{Mistake, MistakeKind, Place, Report, Source, did_you_mean};
+pub use policy::{Policy, load};
+pub use principal::{ConnectDenial, Principal};

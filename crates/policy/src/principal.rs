@@ -1,4 +1,10 @@
 //! Who a session runs as.
+//!
+//! In:  a user whom the proxy has authenticated, and the database that they ask for.
+//! Out: a [`Principal`], made by [`crate::Policy::principal`] only for those who may connect.
+//!
+//! Invariants:
+//! - Nothing that a client can set freely is in it, but for the two names it connects with.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Principal {
     /// The login name.
     pub name: String,
+    /// The database by the name that clients use; its `tables` limit what the principal may name.
+    pub database: String,
     /// Groups that the person is in.
     pub groups: BTreeSet<String>,
     /// Every role, those of groups and included ones too.
@@ -15,6 +23,18 @@ pub struct Principal {
     pub attributes: BTreeMap<String, String>,
     /// A role with `bypass: true`: no rules, every statement audited.
     pub bypass: bool,
-    /// Relations that the database's `tables` scope names, by oid; `None` when it names none.
-    pub scope: Option<BTreeSet<u32>>,
+}
+
+/// Why a user may not use a database.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ConnectDenial {
+    /// The policy names no such database.
+    #[error("no such database")]
+    UnknownDatabase,
+    /// `connect` does not include the user.
+    #[error("the user may not connect to the database")]
+    NotAllowed {
+        /// The names of those that the user may use.
+        usable: Vec<String>,
+    },
 }
