@@ -4,11 +4,20 @@
 //! benchmarked, and what `pgcordon explain` prints.
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
+mod catalog;
 mod cleared;
+mod enforce;
+mod lens;
 mod mark;
+mod plan;
+mod read;
 mod refusal;
+mod settings;
+mod verify;
+mod write;
 
 pub use cleared::{Cleared, ClearedStatement, Effect, RowShape, StatementKind};
+pub use enforce::{enforce, explain};
 pub use mark::{Mark, Violation};
 pub use refusal::{ClientMessage, Refusal};
 
@@ -34,15 +43,6 @@ pub struct Context<'a> {
     pub max_statement_bytes: usize,
 }
 
-/// Decides on a text of any number of statements (simple protocol), or of one (extended).
-///
-/// # Errors
-/// A [`Refusal`]; then nothing of the text may be sent.
-pub fn enforce(text: &str, context: Context<'_>) -> Result<Cleared, Refusal> {
-    let _ = (text, context);
-    Err(Refusal::Unsupported { what: "any statement yet".to_owned(), offset: None })
-}
-
 /// One line of `pgcordon explain`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LayerAnswer {
@@ -50,9 +50,4 @@ pub struct LayerAnswer {
     pub layer: &'static str,
     /// For example `select on public.orders: rules "own region"`.
     pub answer: String,
-}
-
-/// As [`enforce`], and tells what each layer answered.
-pub fn explain(text: &str, context: Context<'_>) -> (Vec<LayerAnswer>, Result<Cleared, Refusal>) {
-    (Vec::new(), enforce(text, context))
 }

@@ -41,7 +41,7 @@ impl Mark {
     #[must_use]
     pub fn recognise(&self, message: &str) -> Option<Violation> {
         let (_, rest) = message.split_once(self.0.as_str())?;
-        let relation = rest.strip_prefix(':')?.strip_suffix('"').unwrap_or(rest);
+        let (relation, _) = rest.strip_prefix(':')?.rsplit_once(';')?;
         Some(Violation { relation: relation.to_owned() })
     }
 }
@@ -54,7 +54,7 @@ mod tests {
     fn only_the_own_mark_is_recognised() {
         let (own, other) = (Mark::new([1; 16]), Mark::new([2; 16]));
         let message =
-            format!("invalid input syntax for type integer: \"{}:customers\"", own.word());
+            format!("invalid input syntax for type integer: \"{}:customers;\"", own.word());
         let relation = "customers".to_owned();
         assert_eq!(own.recognise(&message), Some(Violation { relation }));
         assert_eq!(other.recognise(&message), None);

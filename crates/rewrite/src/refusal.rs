@@ -54,6 +54,30 @@ pub enum Refusal {
         /// Byte offset.
         offset: Option<usize>,
     },
+    /// A qualifier that names no FROM item. 42P01.
+    #[error("missing FROM-clause entry for table `{name}`")]
+    MissingFrom {
+        /// The qualifier.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// A column that two FROM items have. 42702.
+    #[error("column reference `{name}` is ambiguous")]
+    AmbiguousColumn {
+        /// As the client spelled it.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// An absent or hidden type, or one that may not be cast to. 42704.
+    #[error("type `{name}` does not exist for the principal")]
+    UnknownType {
+        /// As the client spelled it.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
     /// A denied or unwritable column. 42501.
     #[error("permission denied for column `{name}`")]
     ColumnDenied {
@@ -126,6 +150,9 @@ impl Refusal {
             Self::Unsupported { .. } => "unsupported",
             Self::UnknownRelation { .. } => "unknown_relation",
             Self::UnknownColumn { .. } => "unknown_column",
+            Self::MissingFrom { .. } => "missing_from",
+            Self::AmbiguousColumn { .. } => "ambiguous_column",
+            Self::UnknownType { .. } => "unknown_type",
             Self::ColumnDenied { .. } => "column_denied",
             Self::CommandDenied { .. } => "command_denied",
             Self::FunctionDenied { .. } => "function_denied",
@@ -154,6 +181,15 @@ impl Refusal {
             }
             Self::UnknownColumn { name, offset } => {
                 ("42703", format!("column \"{name}\" does not exist"), "", *offset)
+            }
+            Self::MissingFrom { name, offset } => {
+                ("42P01", format!("missing FROM-clause entry for table \"{name}\""), "", *offset)
+            }
+            Self::AmbiguousColumn { name, offset } => {
+                ("42702", format!("column reference \"{name}\" is ambiguous"), "", *offset)
+            }
+            Self::UnknownType { name, offset } => {
+                ("42704", format!("type \"{name}\" does not exist"), "", *offset)
             }
             Self::ColumnDenied { name, offset } => {
                 ("42501", format!("permission denied for column {name}"), "", *offset)

@@ -6,6 +6,7 @@
 pub mod analyze;
 pub mod builtin;
 pub mod catalog;
+pub mod census;
 mod error;
 pub mod lex;
 mod locate;

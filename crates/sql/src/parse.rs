@@ -233,6 +233,16 @@ impl<'a> Parsed<'a> {
         Ok(self.start(token + 1)..self.end(close - 1))
     }
 
+    /// Bytes of a CTE's name and column list.
+    pub(crate) fn common_table_header(&self, location: i32) -> Result<Range<usize>, Error> {
+        let first = self.token_at(location)?;
+        let mut last = first;
+        if self.is(first + 1, TokenKind::LeftParen) {
+            last = self.closing(first + 1)?;
+        }
+        Ok(self.start(first)..self.end(last))
+    }
+
     /// The first token in `range`, outside any parentheses that open there, which is that keyword and stands
     /// where a keyword can: not behind a dot, not behind AS.
     pub(crate) fn clause(&self, range: &Range<usize>, keyword: &str) -> Option<usize> {

@@ -72,11 +72,13 @@ impl<'a> Walker<'a> {
         if relation.schemaname().is_none()
             && let Some(columns) = self.cte(name, relation.location)?
         {
+            self.out.names.extend(offset(relation.location));
             let mut item = derived(name.to_owned(), columns);
             apply_alias(&mut item, relation.alias())?;
             return Ok(item);
         }
         let id = self.resolve(relation)?;
+        self.note_types(self.names.snapshot.relation(id));
         let spelled = spelled(relation);
         let unknown = || Error::UnknownRelation {
             name: spelled.clone(),

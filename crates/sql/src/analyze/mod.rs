@@ -28,8 +28,9 @@ use std::rc::Rc;
 use pg_raw_parse::Node;
 
 pub use scope::Visibility;
+pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
-pub use write::{Conflict, InsertSource, Write, WriteKind};
+pub use write::{Conflict, InsertSource, Within, Write, WriteKind};
 
 use crate::catalog::{ColumnId, RelationId, Snapshot};
 pub use crate::error::Error;
@@ -179,6 +180,8 @@ pub struct Statement {
     pub writes: Vec<Write>,
     /// References to columns of the writes' targets.
     pub target_uses: Vec<TargetUse>,
+    /// Byte offsets of names that look like relations and are none: CTEs, items named by FOR UPDATE OF.
+    pub names: Vec<usize>,
     /// Functions and operators outside `pg_catalog`.
     pub calls: Vec<Call>,
     /// Edits that do not depend on any decision: `pg_catalog.` before built-ins, qualifiers respelled.
@@ -266,6 +269,7 @@ impl<'a> Walker<'a> {
             accesses: Vec::new(),
             writes: Vec::new(),
             target_uses: Vec::new(),
+            names: Vec::new(),
             calls: Vec::new(),
             edits: Vec::new(),
             calm: true,

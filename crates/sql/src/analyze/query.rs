@@ -297,15 +297,15 @@ impl<'a> Walker<'a> {
             Node::SelectStmt(select) => (self.cte_select(select, slot, &names, outer)?, true),
             Node::InsertStmt(insert) => {
                 let part = part()?;
-                self.common_write(|walker| walker.insert(insert, part))?
+                self.common_write(cte, |walker| walker.insert(insert, part))?
             }
             Node::UpdateStmt(update) => {
                 let part = part()?;
-                self.common_write(|walker| walker.update(update, part))?
+                self.common_write(cte, |walker| walker.update(update, part))?
             }
             Node::DeleteStmt(delete) => {
                 let part = part()?;
-                self.common_write(|walker| walker.delete(delete, part))?
+                self.common_write(cte, |walker| walker.delete(delete, part))?
             }
             _ => return Err(Error::unsupported("this statement in WITH", cte.location)),
         };
@@ -316,12 +316,13 @@ impl<'a> Walker<'a> {
 
     fn common_write(
         &mut self,
+        cte: &nodes::CommonTableExpr,
         walk: impl FnOnce(&mut Self) -> Result<(usize, Columns), Error>,
     ) -> Result<(Columns, bool), Error> {
         let (write, columns) = walk(self)?;
-        self.out.writes[write].inside_with = true;
-        self.out.writes[write].output_names =
-            columns.list.iter().map(|column| column.name.clone()).collect();
+        let output_names = columns.list.iter().map(|column| column.name.clone()).collect();
+        let header = self.parsed.common_table_header(cte.location)?;
+        self.out.writes[write].within = Some(super::write::Within { header, output_names });
         if columns.open {
             return Err(Error::unsupported("RETURNING with columns of a function in WITH", -1));
         }
@@ -404,6 +405,7 @@ impl<'a> Walker<'a> {
                 let name = relation.relname().unwrap_or_default();
                 let item = items.iter().find(|item| item.rel_visible && item.name == name);
                 let offset = crate::error::offset(relation.location);
+                self.out.names.extend(offset);
                 let item = item
                     .ok_or_else(|| Error::MissingFrom { name: name.to_owned(), offset })?;
                 self.mark_locked(item.accesses.clone());

@@ -218,7 +218,7 @@ fn statement_name(node: Node<'_>) -> &'static str {
     match node {
         Node::MergeStmt(_) => "MERGE",
         Node::ExplainStmt(_) => "EXPLAIN",
-        Node::CopyStmt(_) => "COPY FROM",
+        Node::CopyStmt(_) => "COPY",
         Node::PrepareStmt(_) => "PREPARE",
         Node::ExecuteStmt(_) => "EXECUTE",
         Node::DeclareCursorStmt(_) => "DECLARE CURSOR",
@@ -272,7 +272,7 @@ pub fn outline(parsed: &Parsed<'_>) -> Result<Vec<Outline>, Error> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the arm asks `utility`, which names what it knows")]
-fn outline_of(node: Node<'_>) -> Result<Outline, Error> {
+pub(crate) fn outline_of(node: Node<'_>) -> Result<Outline, Error> {
     Ok(match node {
         Node::SelectStmt(_) => Outline::Select,
         Node::InsertStmt(_) => Outline::Insert,

@@ -62,10 +62,8 @@ pub struct Write {
     pub access: usize,
     /// Bytes of the statement itself, WITH included.
     pub range: Range<usize>,
-    /// Stands inside WITH.
-    pub inside_with: bool,
-    /// Names of the columns that RETURNING gives, when inside WITH.
-    pub output_names: Vec<String>,
+    /// Set when it stands inside WITH.
+    pub within: Option<Within>,
     /// Columns written, with where they are named (INSERT's list, UPDATE's SET).
     pub columns: Vec<(ColumnId, usize)>,
     /// INSERT without a column list: where it would stand.
@@ -88,6 +86,15 @@ pub struct Write {
     pub returning_width: Option<usize>,
     /// More FROM items than the target are in scope of RETURNING's `*`.
     pub joins_others: bool,
+}
+
+/// The CTE that a write stands in.
+#[derive(Clone, Debug)]
+pub struct Within {
+    /// Bytes of the CTE's name and column list.
+    pub header: Range<usize>,
+    /// Names of the columns that RETURNING gives.
+    pub output_names: Vec<String>,
 }
 
 type Walked = Result<(usize, Columns), Error>;
@@ -176,10 +183,9 @@ impl<'a> Walker<'a> {
         let mut mine = self.out.target_uses[uses..].iter();
         write.reads_target = mine.any(|target| target.access == write.access);
         let index = self.out.writes.len();
-        if !write.inside_with {
-            self.out.gives_rows = write.has_returning;
-            self.out.width = write.returning_width;
-        }
+        // A write inside WITH is overwritten by the statement around it, which is finished later.
+        self.out.gives_rows = write.has_returning;
+        self.out.width = write.returning_width;
         self.out.writes.push(write);
         Ok((index, columns))
     }
@@ -529,8 +535,7 @@ fn blank(kind: WriteKind, access: usize, range: Range<usize>) -> Write {
         access,
         condition_at: range.end,
         range,
-        inside_with: false,
-        output_names: Vec::new(),
+        within: None,
         columns: Vec::new(),
         column_list_at: None,
         column_list: None,

@@ -1,0 +1,278 @@
+//! From a text to a [`Cleared`] text or a [`Refusal`].
+//!
+//! In:  the client's text and the [`Context`].
+//! Out: a [`Plan`] for `verify`, statement by statement.
+//!
+//! Invariants:
+//! - A principal with bypass is the only one whose statements are not rewritten; they are still read.
+//! - What is not planned here is refused: there is no arm that lets a statement through.
+
+use pgcordon_policy::Denial;
+use pgcordon_sql::analyze::{
+    self, Analysis, Discard, Kind, Names, Outline, Statement, Utility, WriteKind,
+};
+use pgcordon_sql::parse::{Limits, Parsed};
+use pgcordon_sql::splice::Edit;
+
+use crate::cleared::{Cleared, ClearedStatement, Effect, RowShape, StatementKind};
+use crate::lens::PolicyLens;
+use crate::plan::{Draft, Piece, Plan};
+use crate::read::Reader;
+use crate::write::Writer;
+use crate::{Context, LayerAnswer, Refusal, settings, verify};
+
+/// Decides on a text of any number of statements (simple protocol), or of one (extended).
+///
+/// # Errors
+/// A [`Refusal`]; then nothing of the text may be sent.
+pub fn enforce(text: &str, context: Context<'_>) -> Result<Cleared, Refusal> {
+    let lens = PolicyLens::new(context);
+    decide(text, context, &lens)
+}
+
+/// As [`enforce`], and tells what each layer answered.
+pub fn explain(text: &str, context: Context<'_>) -> (Vec<LayerAnswer>, Result<Cleared, Refusal>) {
+    let lens = PolicyLens::new(context);
+    let result = decide(text, context, &lens);
+    (layers(context, &lens, &result), result)
+}
+
+fn decide(text: &str, context: Context<'_>, lens: &PolicyLens<'_>) -> Result<Cleared, Refusal> {
+    let limits = Limits::of_bytes(context.max_statement_bytes);
+    let parsed = Parsed::new(text, limits).map_err(refusal)?;
+    if context.principal.bypass {
+        return bypass(text, &parsed);
+    }
+    let names = Names {
+        snapshot: context.snapshot,
+        search_path: context.search_path,
+        databases: [context.database, context.snapshot.database()],
+        lens,
+    };
+    let analysis = analyze::analyze(&parsed, names).map_err(|error| match &error {
+        analyze::Error::UnknownRelation { offset, .. } => {
+            lens.failure(*offset).unwrap_or_else(|| refusal(error.clone()))
+        }
+        _ => refusal(error),
+    })?;
+    let plan = plan(text, context, lens, analysis)?;
+    verify::verify(text, plan)
+}
+
+fn plan(
+    text: &str,
+    context: Context<'_>,
+    lens: &PolicyLens<'_>,
+    analysis: Analysis,
+) -> Result<Plan, Refusal> {
+    let mut plan = Plan::default();
+    for statement in &analysis.statements {
+        calls(statement, context, &mut plan)?;
+        plan.names.extend(&statement.names);
+        let cleared = statement_plan(text, context, lens, statement, &mut plan)?;
+        plan.statements.push(cleared);
+        // After the edits of writes: both may stand at one offset, and `pg_catalog.` belongs to the client's word.
+        let inside = |edit: &Edit, piece: &Piece| {
+            let (inner, outer) = (&edit.range, &piece.edit.range);
+            !inner.is_empty() && outer.start <= inner.start && inner.end <= outer.end
+        };
+        let kept: Vec<Edit> = statement
+            .edits
+            .iter()
+            .filter(|edit| !plan.pieces.iter().any(|piece| inside(edit, piece)))
+            .cloned()
+            .collect();
+        plan.pieces.extend(kept.into_iter().map(|edit| Piece { edit, marks: Vec::new() }));
+    }
+    Ok(plan)
+}
+
+/// Functions and operators outside `pg_catalog` must be named by the policy.
+fn calls(statement: &Statement, context: Context<'_>, plan: &mut Plan) -> Result<(), Refusal> {
+    for call in &statement.calls {
+        if !context.policy.allows_function(&call.schema, &call.name) {
+            let name = call.name.clone();
+            let offset = Some(call.offset);
+            let word = name.starts_with(|first: char| first.is_alphanumeric() || first == '_');
+            return Err(match word {
+                true => Refusal::FunctionDenied { name, offset },
+                false => Refusal::OperatorDenied { name, offset },
+            });
+        }
+        plan.calls.push((call.schema.clone(), call.name.clone()));
+    }
+    Ok(())
+}
+
+fn statement_plan(
+    text: &str,
+    context: Context<'_>,
+    lens: &PolicyLens<'_>,
+    statement: &Statement,
+    plan: &mut Plan,
+) -> Result<ClearedStatement, Refusal> {
+    if let Kind::Utility(utility) = &statement.kind {
+        plan.outlines.push(Outline::Utility(utility.clone()));
+        return self::utility(utility);
+    }
+    let reader = Reader { context, lens, text, fenced: !statement.calm };
+    let mut checks = Vec::with_capacity(statement.writes.len());
+    for (index, write) in statement.writes.iter().enumerate() {
+        let writer = Writer { context, lens, text, statement, write, index };
+        checks.push(writer.edits(plan)?);
+    }
+    if let Kind::CopyOut(Some(copy)) = &statement.kind {
+        let draft = reader.copied(&statement.accesses[copy.access], copy.columns.as_deref())?;
+        plan.mark(copy.range.clone(), draft.text, draft.marks);
+    } else {
+        nested_samples(statement)?;
+        plan.pieces.extend(reader.scans(statement, false)?);
+    }
+    let (outline, kind) = match &statement.kind {
+        Kind::Select => (Outline::Select, StatementKind::Select),
+        Kind::CopyOut(_) => (Outline::Utility(Utility::Other("COPY")), StatementKind::CopyOut),
+        Kind::Write(index) => match statement.writes[*index].kind {
+            WriteKind::Insert => (Outline::Insert, StatementKind::Insert),
+            WriteKind::Update => (Outline::Update, StatementKind::Update),
+            WriteKind::Delete => (Outline::Delete, StatementKind::Delete),
+        },
+        Kind::Utility(_) => return Err(Refusal::Verification("a utility statement".to_owned())),
+    };
+    plan.outlines.push(outline);
+    let rows = match &statement.kind {
+        Kind::Write(index) if checks[*index] => match statement.writes[*index].has_returning {
+            true => RowShape::DropLastColumn,
+            false => RowShape::DropRows,
+        },
+        Kind::Write(_) | Kind::Select | Kind::CopyOut(_) | Kind::Utility(_) => RowShape::AsIs,
+    };
+    let visible_columns = statement.width.unwrap_or_default();
+    if rows == RowShape::DropLastColumn && statement.width.is_none() {
+        let what = "RETURNING with columns of a function".to_owned();
+        return Err(Refusal::Unsupported { what, offset: Some(statement.range.start) });
+    }
+    Ok(ClearedStatement { kind, rows, visible_columns, effect: Effect::None })
+}
+
+/// TABLESAMPLE is moved as it stands: nothing inside it may need an edit.
+fn nested_samples(statement: &Statement) -> Result<(), Refusal> {
+    for access in &statement.accesses {
+        let analyze::Role::Scan(scan) = &access.role else { continue };
+        let Some(sample) = &scan.sample else { continue };
+        let inside = |range: &std::ops::Range<usize>| {
+            sample.start <= range.start && range.end <= sample.end
+        };
+        let relations = statement.accesses.iter().any(|other| inside(&other.range));
+        if relations || statement.edits.iter().any(|edit| inside(&edit.range)) {
+            let what = "TABLESAMPLE with a sub-select or function".to_owned();
+            return Err(Refusal::Unsupported { what, offset: Some(sample.start) });
+        }
+    }
+    Ok(())
+}
+
+fn utility(utility: &Utility) -> Result<ClearedStatement, Refusal> {
+    let (kind, effect) = match utility {
+        Utility::Transaction | Utility::SetTransaction => {
+            (StatementKind::Transaction, Effect::None)
+        }
+        Utility::Set(setting) => (StatementKind::Set, settings::changeable(setting)?),
+        Utility::ResetAll => (StatementKind::Set, Effect::ResetAll),
+        Utility::Show(name) => {
+            settings::showable(name)?;
+            (StatementKind::Show, Effect::None)
+        }
+        Utility::Discard(Discard::All) => (StatementKind::Discard, Effect::DiscardAll),
+        Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temporary) => {
+            (StatementKind::Discard, Effect::None)
+        }
+        Utility::Deallocate(name) => {
+            (StatementKind::Deallocate, Effect::Deallocate(name.clone()))
+        }
+        Utility::Other(what) => {
+            return Err(Refusal::Unsupported { what: (*what).to_owned(), offset: None });
+        }
+    };
+    Ok(ClearedStatement { kind, rows: RowShape::AsIs, visible_columns: 0, effect })
+}
+
+/// No rules; but the settings that the lexer and the session rely on stay pinned.
+fn bypass(text: &str, parsed: &Parsed<'_>) -> Result<Cleared, Refusal> {
+    let mut plan = Plan::default();
+    for outline in analyze::outline(parsed).map_err(refusal)? {
+        let other = |kind| ClearedStatement {
+            kind,
+            rows: RowShape::AsIs,
+            visible_columns: 0,
+            effect: Effect::None,
+        };
+        plan.statements.push(match &outline {
+            Outline::Select => other(StatementKind::Select),
+            Outline::Insert => other(StatementKind::Insert),
+            Outline::Update => other(StatementKind::Update),
+            Outline::Delete => other(StatementKind::Delete),
+            Outline::Utility(Utility::Other(_) | Utility::Show(_)) => other(StatementKind::Other),
+            Outline::Utility(Utility::Set(setting)) if !settings::pinned(&setting.name) => {
+                other(StatementKind::Set)
+            }
+            Outline::Utility(known) => self::utility(known)?,
+        });
+    }
+    Ok(verify::unchanged(text, plan))
+}
+
+fn refusal(error: analyze::Error) -> Refusal {
+    use analyze::Error;
+    match error {
+        Error::Syntax { message, offset } => Refusal::Syntax { message, offset },
+        Error::Unsupported { what, offset } => Refusal::Unsupported { what, offset },
+        Error::UnknownRelation { name, offset } => Refusal::UnknownRelation { name, offset },
+        Error::MissingFrom { name, offset } => Refusal::MissingFrom { name, offset },
+        Error::UnknownColumn { name, offset } => Refusal::UnknownColumn { name, offset },
+        Error::AmbiguousColumn { name, offset } => Refusal::AmbiguousColumn { name, offset },
+        Error::DeniedColumn { name, offset } => Refusal::ColumnDenied { name, offset },
+        Error::UnknownType { name, offset } => Refusal::UnknownType { name, offset },
+        Error::Function { name, offset } => Refusal::FunctionDenied { name, offset },
+        Error::Operator { name, offset } => Refusal::OperatorDenied { name, offset },
+        Error::Setting { name } => Refusal::SettingDenied { name },
+        Error::Limit { what } => Refusal::Limit { what },
+    }
+}
+
+fn layers(
+    context: Context<'_>,
+    lens: &PolicyLens<'_>,
+    result: &Result<Cleared, Refusal>,
+) -> Vec<LayerAnswer> {
+    let principal = context.principal;
+    let mut layers = vec![LayerAnswer {
+        layer: "connect",
+        answer: format!("{} may use database {}", principal.name, context.database),
+    }];
+    if principal.bypass {
+        layers.push(LayerAnswer { layer: "dataset", answer: "bypass: no rule applies".to_owned() });
+        return layers;
+    }
+    for (relation, command, answer) in lens.answers() {
+        let relation = context.snapshot.relation(relation);
+        let what = format!("{command:?} on {}.{}", relation.schema, relation.name);
+        let dataset = match &*answer {
+            Ok(decision) => format!("{what}: granted by {}", decision.rules.join(", ")),
+            Err(Denial::NoRule) => format!("{what}: no rule, so it does not exist"),
+            Err(denial) => format!("{what}: {denial}"),
+        };
+        layers.push(LayerAnswer { layer: "dataset", answer: dataset });
+        if let Ok(decision) = &*answer {
+            let mut row = Draft::default();
+            crate::read::Row::Ours.filter(&decision.using, &mut row.text);
+            let answer = format!("{what}: rows {}", row.text);
+            layers.push(LayerAnswer { layer: "row", answer });
+        }
+    }
+    let query = match result {
+        Ok(_) => "allowed".to_owned(),
+        Err(refusal) => format!("refused: {refusal}"),
+    };
+    layers.push(LayerAnswer { layer: "query", answer: query });
+    layers
+}

@@ -1,0 +1,163 @@
+//! What a principal sees of each relation, asked once per statement text.
+//!
+//! In:  the policy and the principal.
+//! Out: [`Seen`] for `sql::analyze`; [`Decision`]s for the edits.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use pgcordon_policy::{ColumnAccess, Command, Decision, Denial};
+use pgcordon_sql::analyze::{Lens, Seen, Visibility, WriteKind};
+use pgcordon_sql::catalog::{RelationId, RelationKind};
+
+use crate::{Context, Refusal};
+
+type Answer = Rc<Result<Decision, Denial>>;
+
+/// Asks the policy and remembers its answers.
+pub(crate) struct PolicyLens<'a> {
+    context: Context<'a>,
+    answers: RefCell<BTreeMap<(RelationId, Command), Answer>>,
+    /// The relation that made the analysis fail, if a denial did.
+    failed: RefCell<Option<(RelationId, Denial)>>,
+}
+
+/// The policy's word for a write.
+pub(crate) fn command(kind: WriteKind) -> Command {
+    match kind {
+        WriteKind::Insert => Command::Insert,
+        WriteKind::Update => Command::Update,
+        WriteKind::Delete => Command::Delete,
+    }
+}
+
+impl<'a> PolicyLens<'a> {
+    pub(crate) fn new(context: Context<'a>) -> Self {
+        Self { context, answers: RefCell::default(), failed: RefCell::default() }
+    }
+
+    /// The policy's answer for one relation and command.
+    pub(crate) fn answer(&self, relation: RelationId, command: Command) -> Answer {
+        if let Some(known) = self.answers.borrow().get(&(relation, command)) {
+            return Rc::clone(known);
+        }
+        let decided = self.decide(relation, command);
+        let answer = Rc::new(decided);
+        self.answers.borrow_mut().insert((relation, command), Rc::clone(&answer));
+        answer
+    }
+
+    fn decide(&self, relation: RelationId, command: Command) -> Result<Decision, Denial> {
+        let found = self.context.snapshot.relation(relation);
+        if found.schema == "pg_catalog" || found.schema == "information_schema" {
+            return crate::catalog::decide(&self.context, relation, command);
+        }
+        self.context.policy.decide(self.context.principal, relation, command)
+    }
+
+    /// A decision that the analysis has already relied on.
+    pub(crate) fn granted(
+        &self,
+        relation: RelationId,
+        command: Command,
+    ) -> Result<Rc<Result<Decision, Denial>>, Refusal> {
+        let answer = self.answer(relation, command);
+        match &*answer {
+            Ok(_) => Ok(answer),
+            Err(denial) => Err(self.refusal(relation, denial, None)),
+        }
+    }
+
+    /// Every decision made, for `explain`.
+    pub(crate) fn answers(&self) -> Vec<(RelationId, Command, Answer)> {
+        let answers = self.answers.borrow();
+        answers.iter().map(|((id, command), answer)| (*id, *command, Rc::clone(answer))).collect()
+    }
+
+    /// Words an analysis error that a denial caused.
+    pub(crate) fn failure(&self, offset: Option<usize>) -> Option<Refusal> {
+        let failed = self.failed.borrow();
+        let (relation, denial) = failed.as_ref()?;
+        match denial {
+            Denial::NoRule => None,
+            Denial::CommandNotGranted
+            | Denial::MissingAttribute(_)
+            | Denial::BrokenRule { .. } => Some(self.refusal(*relation, denial, offset)),
+        }
+    }
+
+    fn refusal(&self, relation: RelationId, denial: &Denial, offset: Option<usize>) -> Refusal {
+        let name = self.context.snapshot.relation(relation).name.clone();
+        match denial {
+            Denial::NoRule => Refusal::UnknownRelation { name, offset },
+            Denial::CommandNotGranted => Refusal::CommandDenied { name, offset },
+            Denial::MissingAttribute(name) => Refusal::MissingAttribute { name: name.clone() },
+            Denial::BrokenRule { rule, problem } => {
+                Refusal::BrokenRule { rule: rule.clone(), problem: problem.clone() }
+            }
+        }
+    }
+
+    fn absent(&self, relation: RelationId, denial: &Denial) -> Seen {
+        *self.failed.borrow_mut() = Some((relation, denial.clone()));
+        Seen::Absent
+    }
+}
+
+impl Lens for PolicyLens<'_> {
+    fn seen(&self, relation: RelationId) -> Seen {
+        let found = self.context.snapshot.relation(relation);
+        match found.kind {
+            RelationKind::Table
+            | RelationKind::PartitionedTable
+            | RelationKind::View
+            | RelationKind::MaterializedView
+            | RelationKind::ForeignTable => {}
+            RelationKind::Sequence
+            | RelationKind::Toast
+            | RelationKind::CompositeType
+            | RelationKind::Index => return self.absent(relation, &Denial::NoRule),
+        }
+        match (&*self.answer(relation, Command::Select), found.kind) {
+            (Ok(decision), _) => Seen::Columns(visibility(&decision.columns)),
+            (Err(Denial::NoRule), RelationKind::View) => Seen::Expand,
+            (Err(denial), _) => self.absent(relation, denial),
+        }
+    }
+
+    fn target(&self, relation: RelationId, kind: WriteKind) -> Seen {
+        let found = self.context.snapshot.relation(relation);
+        let writable = match found.kind {
+            RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
+            RelationKind::View
+            | RelationKind::MaterializedView
+            | RelationKind::Sequence
+            | RelationKind::Toast
+            | RelationKind::CompositeType
+            | RelationKind::Index => false,
+        };
+        let seen = match &*self.answer(relation, command(kind)) {
+            Ok(_) => match &*self.answer(relation, Command::Select) {
+                Ok(decision) => Seen::Columns(visibility(&decision.columns)),
+                // May write, may not read: every reference to a column is refused.
+                Err(_) => Seen::Columns(vec![Visibility::Denied; found.columns.len()].into()),
+            },
+            Err(denial) => self.absent(relation, denial),
+        };
+        match (&seen, writable) {
+            (Seen::Columns(_), false) => Seen::Expand,
+            (Seen::Columns(_) | Seen::Absent | Seen::Expand, _) => seen,
+        }
+    }
+}
+
+fn visibility(columns: &[ColumnAccess]) -> Rc<[Visibility]> {
+    let seen = columns.iter().map(|column| match column {
+        ColumnAccess::Clear => Visibility::Clear,
+        ColumnAccess::Hidden => Visibility::Hidden,
+        ColumnAccess::Denied => Visibility::Denied,
+        ColumnAccess::Cells(_) => Visibility::Changed,
+    });
+    seen.collect()
+}

@@ -1,0 +1,351 @@
+//! Rewrites what is read: each relation becomes a sub-select that gives only the permitted rows and columns.
+//!
+//! ```sql
+//! FROM orders o   →   FROM (SELECT "pgcordon_scan".* FROM "public"."orders" AS "pgcordon_scan" WHERE …) AS o
+//! ```
+//!
+//! Invariants:
+//! - A scan without filter and without changed columns is only qualified.
+//! - When a condition of the statement could raise an error, every filtered scan is fenced with OFFSET 0: the
+//!   planner cannot flatten it, so the condition never sees a row that the predicate has not admitted.
+
+use std::fmt::Write as _;
+
+use pgcordon_policy::{Cell, ColumnAccess, Command, Decision, Expression, Filter};
+use pgcordon_sql::analyze::{Access, Role, Scan, Statement, ViewBody};
+use pgcordon_sql::catalog::{Relation, RelationKind};
+use pgcordon_sql::splice::{self, push_quoted};
+
+use crate::lens::PolicyLens;
+use crate::plan::{Draft, Guard, Piece};
+use crate::{Context, Refusal};
+
+/// The alias of every scan of ours; clients cannot use names that begin so.
+pub(crate) const SCAN_ALIAS: &str = "\"pgcordon_scan\"";
+
+/// How a row is named in an expression: by our own alias, or by one that the client chose.
+#[derive(Clone, Copy)]
+pub(crate) enum Row<'a> {
+    /// [`SCAN_ALIAS`]: nothing can capture it.
+    Ours,
+    /// The client's alias of a write's target.
+    Theirs(&'a str, &'a Relation),
+}
+
+impl Row<'_> {
+    fn expression(self, expression: &Expression, into: &mut String) {
+        match self {
+            Self::Ours => expression.template.render(SCAN_ALIAS, &expression.values, into),
+            Self::Theirs(alias, relation) => {
+                expression.template.render_for(alias, relation, &expression.values, into);
+            }
+        }
+    }
+
+    /// `alias.column`
+    pub(crate) fn column(self, name: &str, into: &mut String) {
+        match self {
+            Self::Ours => into.push_str(SCAN_ALIAS),
+            Self::Theirs(alias, _) => push_quoted(into, alias),
+        }
+        into.push('.');
+        push_quoted(into, name);
+    }
+
+    /// Writes a filter as a condition in parentheses.
+    pub(crate) fn filter(self, filter: &Filter, into: &mut String) {
+        let (list, word) = match filter {
+            Filter::All => return into.push_str("(true)"),
+            Filter::Nothing => return into.push_str("(false)"),
+            Filter::Test(expression) => return self.expression(expression, into),
+            Filter::Any(list) => (list, " OR "),
+            Filter::Every(list) => (list, " AND "),
+        };
+        into.push('(');
+        for (index, part) in list.iter().enumerate() {
+            if index > 0 {
+                into.push_str(word);
+            }
+            self.filter(part, into);
+        }
+        into.push(')');
+    }
+
+    /// Writes what a principal sees in a column.
+    pub(crate) fn cells(
+        self,
+        relation: &Relation,
+        column: usize,
+        cells: &[(Filter, Cell)],
+        into: &mut String,
+    ) {
+        let column = &relation.columns[column];
+        if let [(_, cell)] = cells {
+            return self.cell(&column.name, &column.type_sql, cell, into);
+        }
+        into.push_str("CASE");
+        for (filter, cell) in cells {
+            match filter {
+                Filter::All => into.push_str(" ELSE "),
+                Filter::Nothing | Filter::Test(_) | Filter::Any(_) | Filter::Every(_) => {
+                    into.push_str(" WHEN ");
+                    self.filter(filter, into);
+                    into.push_str(" THEN ");
+                }
+            }
+            self.cell(&column.name, &column.type_sql, cell, into);
+        }
+        into.push_str(" END");
+    }
+
+    fn cell(self, name: &str, type_sql: &str, cell: &Cell, into: &mut String) {
+        match cell {
+            Cell::Clear => self.column(name, into),
+            Cell::Masked(mask) => {
+                into.push_str("CAST(");
+                self.expression(mask, into);
+                let _ = write!(into, " AS {type_sql})");
+            }
+            Cell::Null => {
+                let _ = write!(into, "CAST(NULL AS {type_sql})");
+            }
+        }
+    }
+}
+
+/// Whether every column is seen as it is.
+pub(crate) fn all_clear(decision: &Decision) -> bool {
+    decision.columns.iter().all(|column| *column == ColumnAccess::Clear)
+}
+
+/// Both filters.
+pub(crate) fn both(left: &Filter, right: &Filter) -> Filter {
+    match (left, right) {
+        (Filter::All, other) | (other, Filter::All) => other.clone(),
+        (left, right) if left == right => left.clone(),
+        (left, right) => Filter::Every(vec![left.clone(), right.clone()]),
+    }
+}
+
+/// Writes scans for one text.
+pub(crate) struct Reader<'a> {
+    pub(crate) context: Context<'a>,
+    pub(crate) lens: &'a PolicyLens<'a>,
+    pub(crate) text: &'a str,
+    /// Some condition could raise: fence.
+    pub(crate) fenced: bool,
+}
+
+impl Reader<'_> {
+    /// The edit for an item of FROM; `None` for a write's target.
+    pub(crate) fn scan(&self, access: &Access) -> Result<Vec<Piece>, Refusal> {
+        let Role::Scan(scan) = &access.role else { return Ok(Vec::new()) };
+        let mut draft = match &scan.view {
+            Some(body) => self.view(body, scan.locked)?,
+            None => self.relation(access, scan)?,
+        };
+        let replaced = draft.text.starts_with('(');
+        if replaced && !access.aliased {
+            draft.push(" AS ");
+            draft.push(&splice::quoted(&access.alias));
+        }
+        let mut pieces = Vec::with_capacity(1);
+        if let (true, Some(sample)) = (replaced, &scan.sample) {
+            if scan.view.is_some() {
+                let what = "TABLESAMPLE of a view".to_owned();
+                return Err(Refusal::Unsupported { what, offset: Some(sample.start) });
+            }
+            pieces.push(Piece {
+                edit: splice::Edit { range: sample.clone(), text: String::new() },
+                marks: Vec::new(),
+            });
+        }
+        pieces.push(Piece {
+            edit: splice::Edit { range: access.range.clone(), text: draft.text },
+            marks: draft.marks,
+        });
+        Ok(pieces)
+    }
+
+    /// A relation with its rows and columns filtered, or just its qualified name.
+    fn relation(&self, access: &Access, scan: &Scan) -> Result<Draft, Refusal> {
+        let relation = self.context.snapshot.relation(access.relation);
+        let answer = self.lens.granted(access.relation, Command::Select)?;
+        let Ok(decision) = &*answer else { return Err(missing(relation)) };
+        let mut filter = decision.using.clone();
+        if scan.locked {
+            let update = self.lens.granted(access.relation, Command::Update)?;
+            if let Ok(update) = &*update {
+                filter = both(&filter, &update.using);
+            }
+        }
+        let mut draft = Draft::default();
+        if filter == Filter::All && all_clear(decision) {
+            if access.only {
+                draft.push("ONLY ");
+            }
+            draft.relation(relation, Guard::Free);
+            return Ok(draft);
+        }
+        let sample = scan.sample.as_ref().and_then(|range| self.text.get(range.clone()));
+        self.filtered(relation, decision, &filter, access.only, sample, &mut draft);
+        Ok(draft)
+    }
+
+    fn filtered(
+        &self,
+        relation: &Relation,
+        decision: &Decision,
+        filter: &Filter,
+        only: bool,
+        sample: Option<&str>,
+        draft: &mut Draft,
+    ) {
+        draft.push("(SELECT ");
+        columns(relation, decision, &mut draft.text);
+        draft.push(if only { " FROM ONLY " } else { " FROM " });
+        draft.relation(relation, Guard::Scan { condition: *filter != Filter::All });
+        draft.push(" AS ");
+        draft.push(SCAN_ALIAS);
+        if let Some(sample) = sample {
+            draft.push(" ");
+            draft.push(sample);
+        }
+        if *filter != Filter::All {
+            draft.push(" WHERE ");
+            Row::Ours.filter(filter, &mut draft.text);
+            if self.fenced {
+                draft.push(" OFFSET 0");
+            }
+        }
+        draft.push(")");
+    }
+
+    /// A view without rules: its definition, rewritten for the reader.
+    fn view(&self, body: &ViewBody, locked: bool) -> Result<Draft, Refusal> {
+        let inner = Reader { text: &body.text, ..*self };
+        let mut pieces = inner.scans(&body.statement, locked)?;
+        pieces.extend(body.statement.edits.iter().map(|edit| Piece {
+            edit: edit.clone(),
+            marks: Vec::new(),
+        }));
+        let mut draft = Draft::default();
+        draft.push("(");
+        draft.append(carry_out(&body.text, pieces)?);
+        draft.push(")");
+        Ok(draft)
+    }
+
+    /// The edits for every scan of a statement.
+    pub(crate) fn scans(&self, statement: &Statement, locked: bool) -> Result<Vec<Piece>, Refusal> {
+        let mut pieces = Vec::with_capacity(statement.accesses.len());
+        for access in &statement.accesses {
+            match (&access.role, locked) {
+                (Role::Scan(scan), true) => {
+                    let role = Role::Scan(Scan { locked: true, ..scan.clone() });
+                    pieces.extend(self.scan(&Access { role, ..access.clone() })?);
+                }
+                (Role::Scan(_), false) | (Role::Target, _) => pieces.extend(self.scan(access)?),
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// COPY relation TO: the query that gives the same rows.
+    pub(crate) fn copied(
+        &self,
+        access: &Access,
+        asked: Option<&[pgcordon_sql::catalog::ColumnId]>,
+    ) -> Result<Draft, Refusal> {
+        let relation = self.context.snapshot.relation(access.relation);
+        let answer = self.lens.granted(access.relation, Command::Select)?;
+        let Ok(decision) = &*answer else { return Err(missing(relation)) };
+        let only = relation.kind != RelationKind::PartitionedTable;
+        let mut inner = Draft::default();
+        self.filtered(relation, decision, &decision.using, only, None, &mut inner);
+        let mut draft = Draft::default();
+        draft.push("(SELECT ");
+        let listed: Vec<usize> = match asked {
+            Some(columns) => columns.iter().map(|column| usize::from(column.0)).collect(),
+            None => (0..relation.columns.len())
+                .filter(|index| {
+                    visible(&decision.columns[*index]) && !relation.columns[*index].generated
+                })
+                .collect(),
+        };
+        for (index, column) in listed.into_iter().enumerate() {
+            if index > 0 {
+                draft.push(", ");
+            }
+            push_quoted(&mut draft.text, &relation.columns[column].name);
+        }
+        draft.push(" FROM ");
+        draft.append(inner);
+        draft.push(" AS \"pgcordon_copy\")");
+        Ok(draft)
+    }
+}
+
+fn visible(column: &ColumnAccess) -> bool {
+    match column {
+        ColumnAccess::Clear | ColumnAccess::Cells(_) => true,
+        ColumnAccess::Hidden | ColumnAccess::Denied => false,
+    }
+}
+
+/// The select list of a scan.
+fn columns(relation: &Relation, decision: &Decision, into: &mut String) {
+    if all_clear(decision) {
+        into.push_str(SCAN_ALIAS);
+        into.push_str(".*");
+        return;
+    }
+    let mut first = true;
+    for (index, column) in decision.columns.iter().enumerate() {
+        if !visible(column) {
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            into.push_str(", ");
+        }
+        let name = &relation.columns[index].name;
+        match column {
+            ColumnAccess::Clear | ColumnAccess::Hidden | ColumnAccess::Denied => {
+                Row::Ours.column(name, into);
+            }
+            ColumnAccess::Cells(cells) => {
+                Row::Ours.cells(relation, index, cells, into);
+                into.push_str(" AS ");
+                push_quoted(into, name);
+            }
+        }
+    }
+}
+
+pub(crate) fn missing(relation: &Relation) -> Refusal {
+    Refusal::UnknownRelation { name: relation.name.clone(), offset: None }
+}
+
+/// Applies edits to a text of ours and keeps their marks.
+fn carry_out(text: &str, pieces: Vec<Piece>) -> Result<Draft, Refusal> {
+    let (spliced, marks) = place(text, pieces)?;
+    Ok(Draft { text: spliced.text, marks })
+}
+
+/// Applies pieces; gives the new text and every mark at its offset in it.
+pub(crate) fn place(
+    text: &str,
+    mut pieces: Vec<Piece>,
+) -> Result<(splice::Spliced, Vec<crate::plan::Mark>), Refusal> {
+    pieces.sort_by_key(|piece| (piece.edit.range.start, piece.edit.range.end));
+    let edits = pieces.iter().map(|piece| piece.edit.clone()).collect();
+    let spliced = splice::apply(text, edits)
+        .map_err(|error| Refusal::Verification(error.to_string()))?;
+    let mut marks = Vec::new();
+    for (piece, (_, moved)) in pieces.into_iter().zip(&spliced.moved) {
+        for mark in piece.marks {
+            marks.push(crate::plan::Mark { offset: mark.offset + moved.start, ..mark });
+        }
+    }
+    Ok((spliced, marks))
+}

@@ -1,0 +1,159 @@
+//! Carries a plan out and proves the result: the only maker of [`Cleared`].
+//!
+//! The text that is about to be sent is read again with PostgreSQL's own grammar and its own tree walker
+//! (`sql::census`), and everything it names must be what the plan says.
+//!
+//! Invariants:
+//! - As many statements, of the kinds decided.
+//! - Each relation is one that an edit of ours named, at the place where it named it, guarded as planned; or a name
+//!   that the analysis knew for a CTE; or inside a predicate of the policy's, and qualified.
+//! - Each function and operator that the client named is built-in and on the allow-list, or allowed by the policy.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use pgcordon_sql::builtin;
+use pgcordon_sql::census::{self, Called, Census, Named, Place};
+use pgcordon_sql::splice::Spliced;
+
+use crate::Refusal;
+use crate::cleared::Cleared;
+use crate::plan::{Guard, Mark, Plan};
+use crate::write::CHECK_NAME;
+
+/// Applies the plan to the client's text and checks what comes out.
+pub(crate) fn verify(text: &str, plan: Plan) -> Result<Cleared, Refusal> {
+    let changed: Vec<Range<usize>> =
+        plan.pieces.iter().map(|piece| piece.edit.range.clone()).collect();
+    let (spliced, marks) = crate::read::place(text, plan.pieces)?;
+    let census = census::read(&spliced.text).map_err(|error| fault(error.to_string()))?;
+    let check = Check {
+        marks: marks.into_iter().map(|mark| (mark.offset, mark)).collect(),
+        names: plan.names.iter().map(|offset| spliced.moved(*offset)).collect(),
+        calls: &plan.calls,
+        spliced: &spliced,
+        changed: &changed,
+    };
+    let outlines: Vec<_> = census.iter().map(|census| census.outline.clone()).collect();
+    if outlines != plan.outlines {
+        return Err(fault("statements differ from those decided"));
+    }
+    check.all(&census)?;
+    Ok(Cleared::new(spliced, plan.statements))
+}
+
+/// For a principal with bypass: nothing is rewritten, but the text is still read.
+pub(crate) fn unchanged(text: &str, plan: Plan) -> Cleared {
+    let spliced = Spliced { text: text.to_owned(), moved: Vec::new() };
+    Cleared::new(spliced, plan.statements)
+}
+
+fn fault(what: impl Into<String>) -> Refusal {
+    Refusal::Verification(what.into())
+}
+
+struct Check<'a> {
+    marks: BTreeMap<usize, Mark>,
+    names: Vec<usize>,
+    calls: &'a [(String, String)],
+    spliced: &'a Spliced,
+    changed: &'a [Range<usize>],
+}
+
+impl Check<'_> {
+    fn all(&self, census: &[Census]) -> Result<(), Refusal> {
+        let mut met = 0;
+        for statement in census {
+            for named in &statement.relations {
+                met += usize::from(self.relation(named)?);
+            }
+            for called in &statement.functions {
+                self.called(called, |name| builtin::function(name).is_some())?;
+            }
+            for called in &statement.operators {
+                self.called(called, builtin::operator)?;
+            }
+        }
+        if met != self.marks.len() {
+            return Err(fault("a relation that was planned is not in the tree"));
+        }
+        Ok(())
+    }
+
+    /// Whether the name is one of ours; an error if it is nobody's.
+    fn relation(&self, named: &Named) -> Result<bool, Refusal> {
+        if let Some(mark) = self.marks.get(&named.offset) {
+            let schema = named.schema.as_deref().unwrap_or_default();
+            if schema != mark.schema || named.name != mark.name {
+                return Err(fault("a relation is not the one that was planned"));
+            }
+            self.guarded(mark, named)?;
+            return Ok(true);
+        }
+        if self.inserted(named.offset) {
+            return match named.schema {
+                Some(_) => Ok(false),
+                None => Err(fault("a predicate names a relation without its schema")),
+            };
+        }
+        if named.schema.is_none() && self.names.contains(&named.offset) {
+            return Ok(false);
+        }
+        Err(fault("a relation was not planned"))
+    }
+
+    fn guarded(&self, mark: &Mark, named: &Named) -> Result<(), Refusal> {
+        let safe = match (&mark.guard, &named.place) {
+            (Guard::Free | Guard::Name, Place::OnlyItem { .. } | Place::Elsewhere) => true,
+            (Guard::Scan { condition: wanted }, Place::OnlyItem { condition }) => {
+                let ours = named.alias.as_deref() == Some("pgcordon_scan");
+                ours && (*condition || !wanted)
+            }
+            (
+                Guard::Changed { and_in, condition: wanted, check },
+                Place::Changed { condition, and_at, last_returning },
+            ) => {
+                let and = match and_in {
+                    Some(_) => and_at.is_some_and(|offset| self.inserted(offset)),
+                    None => true,
+                };
+                and && (*condition || !wanted) && checked(*check, last_returning.as_ref())
+            }
+            (Guard::Inserted { check }, Place::Inserted { last_returning }) => {
+                checked(*check, last_returning.as_ref())
+            }
+            (
+                Guard::Free | Guard::Name | Guard::Scan { .. } | Guard::Changed { .. } | Guard::Inserted { .. },
+                Place::OnlyItem { .. } | Place::Changed { .. } | Place::Inserted { .. } | Place::Elsewhere,
+            ) => false,
+        };
+        if safe { Ok(()) } else { Err(fault("a relation is not guarded as planned")) }
+    }
+
+    /// Whether an offset of the new text lies in text of ours.
+    fn inserted(&self, offset: usize) -> bool {
+        let _ = self.changed;
+        self.spliced.moved.iter().any(|(_, range)| range.contains(&offset))
+    }
+
+    fn called(&self, called: &Called, listed: impl Fn(&str) -> bool) -> Result<(), Refusal> {
+        // What stands in text of ours was qualified when the policy was loaded, or is ours. A name that we
+        // qualified begins in our edit and ends in the client's text: `pg_catalog.` decides there.
+        let ours = called.offset.is_some_and(|offset| self.inserted(offset));
+        let known = match called.name.as_slice() {
+            [schema, name] if schema == "pg_catalog" => listed(name) || (ours && name == "left"),
+            [schema, name] => ours || self.allowed(schema, name),
+            [name] => ours || listed(name) || self.calls.iter().any(|(_, other)| other == name),
+            _ => false,
+        };
+        if known { Ok(()) } else { Err(fault("a function or operator was not planned")) }
+    }
+
+    fn allowed(&self, schema: &str, name: &str) -> bool {
+        self.calls.iter().any(|(known, other)| known == schema && other == name)
+    }
+}
+
+fn checked(wanted: bool, last_returning: Option<&String>) -> bool {
+    !wanted || last_returning.is_some_and(|name| name == CHECK_NAME)
+}

@@ -1,0 +1,241 @@
+//! Reads a text once more, with PostgreSQL's grammar and its own tree walker, and counts what it names.
+//!
+//! In:  the text that is about to be sent.
+//! Out: a [`Census`] per statement; `rewrite::verify` compares it with what was decided.
+//!
+//! Invariants:
+//! - Shares no walking code with `analyze`: the walker is PostgreSQL's `raw_expression_tree_walker`.
+//! - Resolves nothing: it reports names as they stand.
+
+use std::collections::HashMap;
+
+use pg_raw_parse::walk::{Recurse, walk_manual};
+use pg_raw_parse::{Node, nodes};
+
+use crate::analyze::Outline;
+use crate::error::Error;
+
+/// How a relation is named in the tree.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// The only item of a SELECT's FROM clause.
+    OnlyItem {
+        /// The SELECT has a WHERE clause.
+        condition: bool,
+    },
+    /// The target of UPDATE or DELETE.
+    Changed {
+        /// It has a WHERE clause.
+        condition: bool,
+        /// Byte offset of the AND that is the condition's top, if it is one.
+        and_at: Option<usize>,
+        /// Name of the last item of RETURNING.
+        last_returning: Option<String>,
+    },
+    /// The target of INSERT.
+    Inserted {
+        /// Name of the last item of RETURNING.
+        last_returning: Option<String>,
+    },
+    /// Anywhere else.
+    Elsewhere,
+}
+
+/// A relation name in the tree.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Named {
+    /// Byte offset.
+    pub offset: usize,
+    /// As written.
+    pub schema: Option<String>,
+    /// As written.
+    pub name: String,
+    /// As written.
+    pub alias: Option<String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A function or operator name in the tree.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Called {
+    /// Byte offset, if the grammar keeps one.
+    pub offset: Option<usize>,
+    /// The parts of the name.
+    pub name: Vec<String>,
+}
+
+/// What one statement names.
+#[derive(Clone, Debug)]
+pub struct Census {
+    /// Its kind.
+    pub outline: Outline,
+    /// Relations.
+    pub relations: Vec<Named>,
+    /// Functions.
+    pub functions: Vec<Called>,
+    /// Operators.
+    pub operators: Vec<Called>,
+}
+
+/// Takes the census of a text.
+///
+/// # Errors
+/// [`Error::Syntax`] when the grammar does not accept it.
+pub fn read(text: &str) -> Result<Vec<Census>, Error> {
+    stacker::maybe_grow(1024 * 1024, 64 * 1024 * 1024, || {
+        let tree = pg_raw_parse::parse(text)
+            .map_err(|error| Error::Syntax { message: error.to_string(), offset: None })?;
+        tree.stmts().map(statement).collect()
+    })
+}
+
+fn statement(node: Node<'_>) -> Result<Census, Error> {
+    let outline = crate::analyze::outline_of(node)?;
+    let mut counter = Counter::default();
+    match node {
+        Node::SelectStmt(_) | Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) => {
+            counter.walk(node);
+        }
+        Node::CopyStmt(copy) => {
+            if let Some(relation) = copy.relation() {
+                counter.visit(Node::RangeVar(relation));
+            }
+            if !matches!(copy.query(), Node::None) {
+                counter.walk(copy.query());
+            }
+        }
+        // Utility statements name no relation; the grammar's walker does not know them.
+        _ => {}
+    }
+    Ok(counter.finish(outline))
+}
+
+#[derive(Default)]
+struct Counter {
+    relations: Vec<Named>,
+    functions: Vec<Called>,
+    operators: Vec<Called>,
+    places: HashMap<usize, Place>,
+}
+
+impl Counter {
+    fn walk(&mut self, node: Node<'_>) {
+        self.visit(node);
+        walk_manual::<()>(node, |node| {
+            self.visit(node);
+            Recurse::yes()
+        });
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "counts names; nothing else has any")]
+    fn visit(&mut self, node: Node<'_>) {
+        match node {
+            Node::RangeVar(relation) => self.relations.push(Named {
+                offset: at(relation.location).unwrap_or(usize::MAX),
+                schema: relation.schemaname().map(str::to_owned),
+                name: relation.relname().unwrap_or_default().to_owned(),
+                alias: relation.alias().and_then(nodes::Alias::aliasname).map(str::to_owned),
+                place: Place::Elsewhere,
+            }),
+            Node::SelectStmt(select) => self.only_item(select),
+            Node::UpdateStmt(update) => {
+                self.changed(update.relation(), update.where_clause(), update.returning_clause());
+            }
+            Node::DeleteStmt(delete) => {
+                self.changed(delete.relation(), delete.where_clause(), delete.returning_clause());
+            }
+            Node::InsertStmt(insert) => {
+                let last_returning = last_returning(insert.returning_clause());
+                self.place(insert.relation(), Place::Inserted { last_returning });
+            }
+            Node::FuncCall(call) => self.functions.push(Called {
+                offset: at(call.location),
+                name: strings(call.funcname()),
+            }),
+            Node::A_Expr(expression) if named_operator(expression.kind) => {
+                self.operators.push(Called {
+                    offset: at(expression.location),
+                    name: strings(expression.name()),
+                });
+            }
+            Node::SubLink(link) if !link.oper_name().is_empty() => {
+                let name = strings(link.oper_name());
+                self.operators.push(Called { offset: at(link.location), name });
+            }
+            _ => {}
+        }
+    }
+
+    fn only_item(&mut self, select: &nodes::SelectStmt) {
+        if select.from_clause().len() != 1 {
+            return;
+        }
+        let relation = match select.from_clause().first() {
+            Some(Node::RangeVar(relation)) => Some(relation),
+            Some(Node::RangeTableSample(sample)) => match sample.relation() {
+                Node::RangeVar(relation) => Some(relation),
+                _ => None,
+            },
+            _ => None,
+        };
+        let condition = !matches!(select.where_clause(), Node::None);
+        self.place(relation, Place::OnlyItem { condition });
+    }
+
+    fn changed(
+        &mut self,
+        relation: Option<&nodes::RangeVar>,
+        condition: Node<'_>,
+        returning: Option<&nodes::ReturningClause>,
+    ) {
+        let and_at = match condition {
+            Node::BoolExpr(and) if and.boolop == nodes::BoolExprType::AND_EXPR => at(and.location),
+            _ => None,
+        };
+        let condition = !matches!(condition, Node::None);
+        let last_returning = last_returning(returning);
+        self.place(relation, Place::Changed { condition, and_at, last_returning });
+    }
+
+    fn place(&mut self, relation: Option<&nodes::RangeVar>, place: Place) {
+        if let Some(offset) = relation.and_then(|relation| at(relation.location)) {
+            self.places.insert(offset, place);
+        }
+    }
+
+    fn finish(mut self, outline: Outline) -> Census {
+        for relation in &mut self.relations {
+            if let Some(place) = self.places.remove(&relation.offset) {
+                relation.place = place;
+            }
+        }
+        Census {
+            outline,
+            relations: self.relations,
+            functions: self.functions,
+            operators: self.operators,
+        }
+    }
+}
+
+fn at(location: i32) -> Option<usize> {
+    usize::try_from(location).ok()
+}
+
+fn strings(list: &pg_raw_parse::list::NodeList) -> Vec<String> {
+    list.iter().filter_map(Node::as_str).map(str::to_owned).collect()
+}
+
+fn last_returning(returning: Option<&nodes::ReturningClause>) -> Option<String> {
+    match returning?.exprs().iter().last()? {
+        Node::ResTarget(target) => target.name().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// BETWEEN has the word itself as its name.
+fn named_operator(kind: nodes::A_Expr_Kind::Type) -> bool {
+    use nodes::A_Expr_Kind as Kind;
+    !(Kind::AEXPR_BETWEEN..=Kind::AEXPR_NOT_BETWEEN_SYM).contains(&kind)
+}
