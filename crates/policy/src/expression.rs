@@ -8,25 +8,12 @@
 //! - `{user.name}`, `{user.<declared attribute>}` and `{now}` are the only placeholders, and `{column}` in a mask.
 //! - An expression that the grammar refuses is a mistake even if the grammar says no more.
 
-use pgcordon_sql::catalog::{ColumnId, RelationId, Snapshot};
-use pgcordon_sql::template::{self, Problem, Purpose, Template};
+use pgcordon_sql::catalog::ColumnId;
+use pgcordon_sql::template::{Problem, Purpose, check_syntax};
 
 use crate::mistake::{MistakeKind, Report, did_you_mean};
 use crate::people::People;
 use crate::yaml::Scalar;
-
-/// The way to `sql`; tests put a toy in its place.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Compiler {
-    pub(crate) check: fn(&str, Purpose) -> Result<Vec<String>, Vec<Problem>>,
-    pub(crate) compile: fn(&str, Purpose, RelationId, &Snapshot) -> Result<Template, Vec<Problem>>,
-}
-
-impl Compiler {
-    /// PostgreSQL's grammar.
-    pub(crate) const POSTGRES: Self =
-        Self { check: template::check_syntax, compile: template::compile };
-}
 
 /// What an expression is for, before a column is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -59,10 +46,9 @@ impl ExpressionText {
         scalar: &Scalar,
         purpose: Use,
         people: &People,
-        compiler: Compiler,
         report: &mut Report,
     ) -> Self {
-        match (compiler.check)(&scalar.text, purpose.purpose()) {
+        match check_syntax(&scalar.text, purpose.purpose()) {
             Ok(placeholders) => {
                 for name in &placeholders {
                     check_placeholder(scalar, name, purpose, people, report);

@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audience::names;
 use crate::database::Database;
-use crate::expression::Compiler;
 use crate::mistake::{Mistake, MistakeKind, Place, Report, Source};
 use crate::name::{QualifiedName, function_name};
 use crate::people::{People, PeopleSections};
@@ -27,7 +26,6 @@ pub struct Policy {
     databases: BTreeMap<String, Database>,
     pub(crate) tables: Vec<TableRules>,
     pub(crate) functions: BTreeMap<QualifiedName, Place>,
-    pub(crate) compiler: Compiler,
 }
 
 /// Reads a policy.
@@ -37,14 +35,6 @@ pub struct Policy {
 /// # Errors
 /// Every [`Mistake`] of every file, by file and line.
 pub fn load(sources: &[Source], foreign_sections: &[&str]) -> Result<Policy, Vec<Mistake>> {
-    load_with(Compiler::POSTGRES, sources, foreign_sections)
-}
-
-pub(crate) fn load_with(
-    compiler: Compiler,
-    sources: &[Source],
-    foreign_sections: &[&str],
-) -> Result<Policy, Vec<Mistake>> {
     let mut report = Report::default();
     let mut roots = Vec::new();
     for source in sources {
@@ -66,13 +56,13 @@ pub(crate) fn load_with(
     };
     let people = People::read(&people, &mut report);
     let masks = sections.take("masks", &mut report);
-    let reader = RuleReader::new(&people, compiler, &masks, &mut report);
+    let reader = RuleReader::new(&people, &masks, &mut report);
     let section = sections.take("tables", &mut report);
     let tables = reader.tables(&section, &mut report);
     let section = sections.take("databases", &mut report);
     let databases = read_databases(&section, &people, &mut report);
     let functions = read_functions(&sections.take("functions", &mut report), &mut report);
-    let policy = Policy { people, databases, tables, functions, compiler };
+    let policy = Policy { people, databases, tables, functions };
     if report.is_empty() { Ok(policy) } else { Err(report.finish()) }
 }
 

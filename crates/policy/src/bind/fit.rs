@@ -10,14 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pgcordon_sql::catalog::{ColumnId, Relation, RelationId, Snapshot};
-use pgcordon_sql::template::{Purpose, Template};
+use pgcordon_sql::template::{Piece, Purpose, Template, compile};
 
 use super::assign::Assignment;
 use crate::audience::Audience;
 use crate::bound::{BoundRows, BoundRule, BoundTreatment};
 use crate::expression::ExpressionText;
 use crate::mistake::{MistakeKind, Place, Report, did_you_mean};
-use crate::policy::Policy;
 use crate::rule::{ColumnName, Rows, Treatment};
 
 /// Problems of rules with relations: a wildcard may meet the same one many times.
@@ -44,7 +43,6 @@ impl Misfits {
 
 /// The rules of one relation, compiled and in their final order: by name, then key, then parent.
 pub(super) fn rules<'p>(
-    policy: &Policy,
     snapshot: &Snapshot,
     id: RelationId,
     assigned: &[Assignment<'p>],
@@ -60,8 +58,7 @@ pub(super) fn rules<'p>(
     });
     let relation = snapshot.relation(id);
     let fitted = ordered.into_iter().map(|assignment| {
-        let mut fitting =
-            Fitting { policy, snapshot, id, relation, assignment, problem: None, misfits };
+        let mut fitting = Fitting { snapshot, id, relation, assignment, problem: None, misfits };
         (fitting.rule(), &assignment.rule.to)
     });
     fitted.collect()
@@ -69,7 +66,6 @@ pub(super) fn rules<'p>(
 
 /// One rule on its way to one relation.
 struct Fitting<'a, 'p> {
-    policy: &'a Policy,
     snapshot: &'a Snapshot,
     id: RelationId,
     relation: &'a Relation,
@@ -172,9 +168,9 @@ impl Fitting<'_, '_> {
 
     fn compile(&mut self, expression: &ExpressionText, purpose: Purpose) -> Option<Arc<Template>> {
         let scalar = &expression.scalar;
-        let compile = self.policy.compiler.compile;
         let problems = match compile(&scalar.text, purpose, self.id, self.snapshot) {
-            Ok(template) => return Some(Arc::new(template)),
+            Ok(template) if is_whole(&template) => return Some(Arc::new(template)),
+            Ok(_) => Vec::new(),
             Err(problems) => problems,
         };
         if problems.is_empty() {
@@ -206,4 +202,12 @@ impl Fitting<'_, '_> {
             relations.push(relation);
         }
     }
+}
+
+/// Whether a value is known for every place that takes one.
+fn is_whole(template: &Template) -> bool {
+    template.pieces.iter().all(|piece| match piece {
+        Piece::Value(index) => usize::from(*index) < template.placeholders.len(),
+        Piece::Text(_) | Piece::Alias => true,
+    })
 }

@@ -41,7 +41,7 @@ impl Policy {
         let mut misfits = Misfits::default();
         for (id, relation) in snapshot.relations().filter(|(_, relation)| takes_rules(relation)) {
             let assigned = assigner.assigned(id);
-            let rules = fit::rules(self, snapshot, id, &assigned.rules, &mut misfits);
+            let rules = fit::rules(snapshot, id, &assigned.rules, &mut misfits);
             if !rules.is_empty() || assigned.named {
                 let coverage = assigned.coverage();
                 let relation = BoundRelation::new(coverage, relation.columns.len(), rules);

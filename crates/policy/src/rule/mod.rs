@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audience::{Audience, names};
 use crate::decide::Command;
-use crate::expression::{Compiler, ExpressionText, Use};
+use crate::expression::{ExpressionText, Use};
 use crate::mistake::{MistakeKind, Place, Report, did_you_mean};
 use crate::name::{RelationPattern, relation_pattern};
 use crate::people::People;
@@ -79,19 +79,13 @@ const COMMANDS: [(&str, Command); 4] = [
 /// Reads rules; holds what they refer to.
 pub(crate) struct RuleReader<'p> {
     people: &'p People,
-    compiler: Compiler,
     masks: BTreeMap<String, ExpressionText>,
 }
 
 impl<'p> RuleReader<'p> {
     /// Reads the named masks.
-    pub(crate) fn new(
-        people: &'p People,
-        compiler: Compiler,
-        masks: &Section<'_>,
-        report: &mut Report,
-    ) -> Self {
-        let mut reader = Self { people, compiler, masks: BTreeMap::new() };
+    pub(crate) fn new(people: &'p People, masks: &Section<'_>, report: &mut Report) -> Self {
+        let mut reader = Self { people, masks: BTreeMap::new() };
         for entry in masks.entries() {
             let Some(scalar) = entry.node.scalar("a mask", report) else { continue };
             let mask = reader.expression(scalar, Use::Mask, report);
@@ -185,7 +179,7 @@ impl<'p> RuleReader<'p> {
     }
 
     fn expression(&self, scalar: &Scalar, purpose: Use, report: &mut Report) -> ExpressionText {
-        ExpressionText::read(scalar, purpose, self.people, self.compiler, report)
+        ExpressionText::read(scalar, purpose, self.people, report)
     }
 
     fn rows(&self, node: &Node, what: &str, report: &mut Report) -> Option<Rows> {

@@ -375,4 +375,4 @@ impl<'s> Builder<'s> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;
