@@ -50,7 +50,7 @@ impl<'a> PolicyLens<'a> {
 
     fn decide(&self, relation: RelationId, command: Command) -> Result<Decision, Denial> {
         let found = self.context.snapshot.relation(relation);
-        if found.schema == "pg_catalog" || found.schema == "information_schema" {
+        if is_system(&found.schema) {
             return crate::catalog::decide(&self.context, relation, command);
         }
         self.context.policy.decide(self.context.principal, relation, command)
@@ -121,7 +121,7 @@ impl Lens for PolicyLens<'_> {
         }
         match (&*self.answer(relation, Command::Select), found.kind) {
             (Ok(decision), _) => Seen::Columns(visibility(&decision.columns)),
-            (Err(Denial::NoRule), RelationKind::View) => Seen::Expand,
+            (Err(Denial::NoRule), RelationKind::View) if !is_system(&found.schema) => Seen::Expand,
             (Err(denial), _) => self.absent(relation, denial),
         }
     }
@@ -150,6 +150,10 @@ impl Lens for PolicyLens<'_> {
             (Seen::Columns(_) | Seen::Absent | Seen::Expand, _) => seen,
         }
     }
+}
+
+fn is_system(schema: &str) -> bool {
+    schema == "pg_catalog" || schema == "information_schema"
 }
 
 fn visibility(columns: &[ColumnAccess]) -> Rc<[Visibility]> {

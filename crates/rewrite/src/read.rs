@@ -145,6 +145,12 @@ impl Reader<'_> {
             None => self.relation(access, scan)?,
         };
         let replaced = draft.text.starts_with('(');
+        if scan.command {
+            let mut query = Draft::default();
+            query.push("SELECT * FROM ");
+            query.append(draft);
+            draft = query;
+        }
         if replaced && !access.aliased {
             draft.push(" AS ");
             draft.push(&splice::quoted(&access.alias));

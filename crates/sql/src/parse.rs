@@ -174,6 +174,15 @@ impl<'a> Parsed<'a> {
         Ok(self.start(start)..self.end(last))
     }
 
+    /// Where `TABLE` stands before a relation's name (and ONLY), in the command of that name.
+    pub(crate) fn table_command(&self, location: i32) -> Result<Option<usize>, Error> {
+        let mut token = self.token_at(location)?;
+        while token >= 1 && (self.is_keyword(token - 1, "only") || self.is(token - 1, TokenKind::LeftParen)) {
+            token -= 1;
+        }
+        Ok((token >= 1 && self.is_keyword(token - 1, "table")).then(|| self.start(token - 1)))
+    }
+
     /// Last token of a dotted name of so many parts that starts at `first`.
     pub(crate) fn name_end(&self, first: usize, parts: usize) -> Result<usize, Error> {
         let last = first + 2 * (parts - 1);

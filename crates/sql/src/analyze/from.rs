@@ -96,8 +96,12 @@ impl<'a> Walker<'a> {
                 (Source::Derived(Rc::new(columns)), Some(Box::new(body)))
             }
         };
-        let scan = Scan { locked: false, sample, view };
+        let command = self.parsed.table_command(relation.location)?;
+        let scan = Scan { locked: false, command: command.is_some(), sample, view };
         let access = self.access(relation, id, spelled, Role::Scan(scan))?;
+        if let Some(start) = command {
+            self.out.accesses[access].range.start = start;
+        }
         let aliased = self.out.accesses[access].aliased;
         let mut item = Item {
             name: name.to_owned(),

@@ -74,6 +74,8 @@ pub enum Role {
 pub struct Scan {
     /// Under FOR UPDATE or its kin.
     pub locked: bool,
+    /// Written as `TABLE relation`: the word TABLE lies inside the access's range.
+    pub command: bool,
     /// TABLESAMPLE and all that belongs to it, to be moved inside.
     pub sample: Option<Range<usize>>,
     /// The definition of a view without rules, analysed for the same reader.

@@ -95,6 +95,8 @@ fn same_family(left: Oid, right: Oid) -> bool {
         // their range raises.
         (Some(Family::Integer), Some(Family::Numeric))
         | (Some(Family::Numeric), Some(Family::Integer)) => left != Oid(26) && right != Oid(26),
+        // `bigint = oid` casts the bigint, which raises out of range.
+        (Some(Family::Integer), Some(Family::Integer)) => left != Oid(26) && right != Oid(26),
         (Some(left), Some(right)) => left == right && builtin::cross_type_safe(left),
         (None, _) | (_, None) => false,
     }

@@ -1,0 +1,51 @@
+select id, name from customers order by id
+
+SELECT o.id, c.name FROM orders o LEFT JOIN public.customers AS c ON c.id = o.customer_id -- comment
+
+select public.orders.id from public.orders where note like 'x%'
+
+select * from orders where note::int > 5
+
+select * from (select note::int n from orders) x where n > 40
+
+with orders as (select * from orders) select * from orders
+
+with recursive t(n) as (select 1 union all select n + 1 from t where n < 5), c as (select * from customers) select * from t, c
+
+select count(*) filter (where amount > 1), (select max(name) from customers c where c.id = o.customer_id) from orders o group by ()
+
+select e.*, email from employees e where email like '%@x'
+
+select * from employees for update
+
+table orders
+
+select * from only orders where order_date >= date '2025-01-01' - interval '90' day
+
+select * from orders tablesample bernoulli (10) where id in (1, 2, $1)
+
+select id from v_orders where note = 'x'
+
+select * from regions natural join customers
+
+select * from regions r left join customers c using (region) where c.id between 1 and 5
+
+select lower(name), extract(year from order_date), trim(both 'x' from note) from orders join customers on customers.id = customer_id
+
+copy customers (id, name) to stdout
+
+copy (select * from orders) to stdout with csv header
+
+select x from generate_series(1, 3) x, lateral (select * from orders where orders.id = x) y
+
+select 1; select 2 from orders;
+
+select amname from pg_am
+
+select o from orders o
+
+select * from order_items
+
+begin; set local search_path = public; commit
+
+values (1, (select max(secret) from customers))

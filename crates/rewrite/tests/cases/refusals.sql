@@ -1,0 +1,63 @@
+select * from payroll
+
+select * from nowhere
+
+select * from pg_authid
+
+select ssn from employees
+
+select * from employees e where e.salary > 1
+
+update employees set ssn = 'x'
+
+update employees set salary = 1
+
+delete from employees
+
+insert into regions values ('x', 'y')
+
+select pg_read_file('x')
+
+select 1 from customers where secret <<<> 'x'
+
+select 'x'::regclass
+
+merge into orders using customers on false when not matched then do nothing
+
+do $$ begin end $$
+
+lock table orders
+
+set role postgres
+
+set standard_conforming_strings = off
+
+select * into x from orders
+
+create table x (a int)
+
+select 1 from customers c where (c).name_up = 'x'
+
+select set_config('a', 'b', true)
+
+select * from customers where
+
+select * from pgcordon_scan
+
+select 1 from customers pgcordon_row
+
+copy customers from stdin
+
+copy customers to '/tmp/x'
+
+explain select 1
+
+listen x
+
+select * from other.public.customers
+
+select U&"n!0061me" UESCAPE '!' from customers
+
+update orders set note = 'x' where current of c
+
+select f(1)

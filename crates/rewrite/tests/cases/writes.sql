@@ -1,0 +1,37 @@
+update orders set note = 'x' where id = 1
+
+update orders o set amount = amount + 1 from customers c where c.id = o.customer_id and c.name = 'x' returning o.*
+
+update orders set note = 'x' where note::int = 1 or true
+
+update orders set region = 'South'
+
+delete from orders where false or true
+
+delete from order_items o using orders where orders.id = o.order_id returning *
+
+insert into customers (id, region, name) values (1, 'North', 'x'), (2, default, 'y')
+
+insert into customers (id, owner) values (1, 'me') returning id
+
+insert into customers default values
+
+insert into orders (id, region) select id, region from customers
+
+insert into orders (id, region) values (1, 'North') on conflict (id) do update set note = excluded.note where orders.amount > 0 returning id
+
+insert into orders (id, region) values (1, 'North') on conflict do nothing
+
+with n as (insert into orders (id, region) values (1, 'North') returning id, region) select * from n
+
+with d as (delete from orders where id = 1 returning *) select * from d
+
+with u (a) as (update orders set note = 'x' returning id) select a from u
+
+with u as (update orders set note = 'x') select 1
+
+update employees set name = email where email = 'x' returning *, email
+
+insert into notes values (1, 'rita', 'x')
+
+update customers set name = (select max(secret) from customers c2 where c2.id = 201) where id = 101

@@ -1,0 +1,156 @@
+//! A small catalog and policy for tests and benchmarks, written as text.
+
+use std::fmt::Write as _;
+
+use pgcordon_policy::{BoundPolicy, Policy, Source, load};
+use pgcordon_rewrite::{Context, Mark, enforce};
+use pgcordon_sql::catalog::{
+    Column, Oid, Relation, RelationKind, Snapshot, SnapshotParts,
+};
+
+/// One line a relation: `schema.name[=kind][<parent]: column type, …`.
+const CATALOG: &str = "
+public.customers: id int4, region text, name text, email text, credit numeric, secret text, owner text
+public.orders: id int8, region text, customer_id int4, order_date date, amount numeric, note text
+public.orders_2025<public.orders: id int8, region text, customer_id int4, order_date date, amount numeric, note text
+public.order_items: id int8, order_id int8, sku text, qty int4
+public.employees: id int4, region text, name text, salary numeric, ssn text, email text
+public.payroll: id int4, amount numeric
+public.regions: region text, label text
+public.notes: id int4, owner text, body text
+public.members: team_id int4, user_id text
+public.v_orders=view: id int8, note text
+pg_catalog.pg_authid: oid int4, rolname text
+pg_catalog.pg_am: oid int4, amname text
+";
+
+/// The policy of the cases.
+pub(crate) const POLICY: &str = include_str!("policy.yaml");
+
+fn type_oid(name: &str) -> u32 {
+    match name {
+        "int4" => 23,
+        "int8" => 20,
+        "numeric" => 1700,
+        "date" => 1082,
+        _ => 25,
+    }
+}
+
+fn relation(line: &str, oid: u32, known: &[Relation]) -> Relation {
+    let (head, columns) = line.split_once(": ").expect("a line has a colon");
+    let (head, parent) = head.split_once('<').map_or((head, None), |(a, b)| (a, Some(b)));
+    let (head, view) = head.split_once('=').map_or((head, false), |(a, _)| (a, true));
+    let (schema, name) = head.split_once('.').expect("a name has a schema");
+    let parent = parent.and_then(|parent| {
+        known.iter().find(|other| format!("{}.{}", other.schema, other.name) == parent)
+    });
+    let columns = columns.split(", ").enumerate().map(|(index, column)| {
+        let (name, kind) = column.split_once(' ').expect("a column has a type");
+        Column {
+            name: name.to_owned(),
+            type_oid: Oid(type_oid(kind)),
+            type_sql: format!("pg_catalog.{kind}"),
+            not_null: false,
+            generated: false,
+            identity_always: None,
+            has_default: false,
+            number: i16::try_from(index + 1).expect("few columns"),
+        }
+    });
+    Relation {
+        oid: Oid(oid),
+        schema: schema.to_owned(),
+        name: name.to_owned(),
+        kind: if view { RelationKind::View } else { RelationKind::Table },
+        columns: columns.collect(),
+        parents: parent.map(|parent| parent.oid).into_iter().collect(),
+        primary_key: Vec::new(),
+        definition: view.then(|| {
+            " SELECT o.id,\n    o.note\n   FROM public.orders o\n  WHERE (o.amount > (0)::numeric);".to_owned()
+        }),
+        rewrites_rows: false,
+    }
+}
+
+/// The catalog of the cases.
+pub(crate) fn snapshot() -> Snapshot {
+    let mut relations: Vec<Relation> = Vec::new();
+    for (index, line) in CATALOG.lines().filter(|line| !line.is_empty()).enumerate() {
+        let oid = 20_000 + u32::try_from(index).expect("few lines");
+        relations.push(relation(line, oid, &relations));
+    }
+    Snapshot::new(SnapshotParts {
+        server_version: 150_018,
+        database: "shop".to_owned(),
+        schemas: vec!["public".to_owned()],
+        relations,
+        ..SnapshotParts::default()
+    })
+}
+
+/// A policy bound to the catalog.
+pub(crate) struct Fixture {
+    /// The catalog.
+    pub(crate) snapshot: Snapshot,
+    /// The policy as written.
+    pub(crate) policy: Policy,
+    /// The policy, bound.
+    pub(crate) bound: BoundPolicy,
+    /// A mark that snapshots can show.
+    pub(crate) mark: Mark,
+}
+
+impl Fixture {
+    /// Loads [`POLICY`].
+    pub(crate) fn new() -> Self {
+        let snapshot = snapshot();
+        let source = Source { name: "policy.yaml".to_owned(), text: POLICY.to_owned() };
+        let policy = match load(&[source], &[]) {
+            Ok(policy) => policy,
+            Err(mistakes) => panic!("{}", lines(&mistakes)),
+        };
+        let (bound, mistakes) = policy.bind(&snapshot, &["shop"]);
+        assert!(mistakes.is_empty(), "{}", lines(&mistakes));
+        Self { snapshot, policy, bound, mark: Mark::new([0; 16]) }
+    }
+
+    /// What PostgreSQL would get, or why nothing.
+    pub(crate) fn check(&self, user: &str, text: &str) -> String {
+        let principal = self.policy.principal(user, "shop").expect("the user may connect");
+        let search_path = ["public".to_owned()];
+        let context = Context {
+            snapshot: &self.snapshot,
+            policy: &self.bound,
+            principal: &principal,
+            search_path: &search_path,
+            database: "shop",
+            mark: &self.mark,
+            max_statement_bytes: 1 << 20,
+        };
+        match enforce(text, context) {
+            Ok(cleared) => {
+                let shapes: Vec<String> =
+                    cleared.statements().iter().map(|one| format!("{:?}", one.rows)).collect();
+                format!("{}\n  -- {}", cleared.sql(), shapes.join(", "))
+            }
+            Err(refusal) => {
+                let message = refusal.client_message(text);
+                format!("{} {}\n  -- {refusal}", message.sqlstate, message.message)
+            }
+        }
+    }
+
+    /// Every statement of a case file (separated by blank lines), as one text.
+    pub(crate) fn check_file(&self, user: &str, file: &str) -> String {
+        let mut out = String::new();
+        for case in file.split("\n\n").map(str::trim).filter(|case| !case.is_empty()) {
+            let _ = write!(out, "{case}\n=> {}\n\n", self.check(user, case));
+        }
+        out
+    }
+}
+
+fn lines(list: &[impl std::fmt::Display]) -> String {
+    list.iter().map(|item| format!("{item}\n")).collect()
+}
