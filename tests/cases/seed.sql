@@ -22,4 +22,3 @@ INSERT INTO measures SELECT r.name, d::date, length(r.name) * extract(month FROM
 INSERT INTO payroll VALUES (1, 'North', 111111), (2, 'South', 222222);
 INSERT INTO archive.orders VALUES (1, 'North', 'old north'), (2, 'South', 'old south');
 INSERT INTO "Mixed Case" VALUES (1, 'North', 'a'), (2, 'South', 'b');
-ANALYZE;

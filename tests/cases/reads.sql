@@ -1,0 +1,211 @@
+-- table
+TABLE customers;
+-- star
+SELECT * FROM orders;
+-- columns and where
+SELECT id, name FROM customers WHERE level = 'gold' OR credit > 60;
+-- order limit offset; ordered
+SELECT id, amount FROM orders ORDER BY amount DESC, id LIMIT 3 OFFSET 1;
+-- fetch with ties; ordered
+SELECT id, level FROM customers ORDER BY level FETCH FIRST 1 ROW WITH TIES;
+-- count
+SELECT count(*), sum(amount), min(placed), max(note) FROM orders;
+-- qualified names
+SELECT public.orders.id, orders.note FROM public.orders;
+-- database qualifier of a column alias
+SELECT o.id, o.* FROM orders AS o WHERE o.amount < 100;
+-- column alias list
+SELECT a, b FROM customers AS c (a, b, d) WHERE d <> 'Nils';
+-- inner join
+SELECT o.id, c.name FROM orders o JOIN customers c ON c.id = o.customer_id;
+-- left join
+SELECT c.name, o.id FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND o.amount > 50;
+-- right join
+SELECT c.name, o.id FROM customers c RIGHT JOIN orders o ON o.customer_id = c.id;
+-- full join
+SELECT c.name, o.id FROM customers c FULL JOIN orders o ON o.customer_id = c.id;
+-- full join using
+SELECT region, c.id, e.id FROM customers c FULL JOIN employees e USING (region);
+-- natural join
+SELECT * FROM measures NATURAL JOIN (SELECT region, capital FROM regions JOIN customers ON regions.name = customers.region) x;
+-- natural self
+SELECT id, name FROM employees NATURAL JOIN employees AS twin (id, region, name);
+-- using with alias
+SELECT j.region, count(*) FROM customers JOIN orders USING (region) AS j GROUP BY j.region;
+-- cross join
+SELECT c.id, r.name FROM customers c CROSS JOIN regions r WHERE r.name <> c.region;
+-- comma join
+SELECT c.id, o.id FROM customers c, orders o WHERE c.id = o.customer_id AND o.region = c.region;
+-- self join
+SELECT e.name, b.name FROM employees e LEFT JOIN employees b ON b.id = e.boss_id;
+-- nested join parentheses
+SELECT c.name, o.id, i.sku FROM customers c LEFT JOIN (orders o JOIN items i ON i.order_id = o.id) ON o.customer_id = c.id;
+-- lateral
+SELECT c.name, x.id FROM customers c, LATERAL (SELECT o.id FROM orders o WHERE o.customer_id = c.id ORDER BY o.id LIMIT 1) x;
+-- left lateral
+SELECT c.name, x.total FROM customers c LEFT JOIN LATERAL (SELECT sum(amount) AS total FROM orders o WHERE o.customer_id = c.id) x ON true;
+-- derived table
+SELECT x.region, x.n FROM (SELECT region, count(*) AS n FROM orders GROUP BY region) x WHERE x.n > 2;
+-- policy by subquery
+SELECT order_id, line, sku FROM items;
+-- join to policy by subquery
+SELECT o.id, sum(i.quantity * i.price) FROM orders o JOIN items i ON i.order_id = o.id GROUP BY o.id;
+-- union
+SELECT region FROM customers UNION SELECT region FROM employees;
+-- union all
+SELECT id FROM customers UNION ALL SELECT id FROM employees;
+-- intersect
+SELECT region FROM customers INTERSECT SELECT name FROM regions;
+-- except
+SELECT name FROM regions EXCEPT SELECT region FROM customers;
+-- nested set operations; ordered
+(SELECT id FROM customers UNION SELECT id FROM employees) EXCEPT (SELECT id FROM orders WHERE id < 2) ORDER BY 1;
+-- cte
+WITH big AS (SELECT * FROM orders WHERE amount > 100) SELECT count(*) FROM big;
+-- two ctes
+WITH a AS (SELECT id FROM customers), b AS (SELECT customer_id FROM orders) SELECT a.id FROM a WHERE a.id IN (SELECT customer_id FROM b);
+-- cte shadows a table
+WITH payroll AS (SELECT id FROM customers) SELECT * FROM payroll;
+-- cte reads the table it shadows
+WITH customers AS (SELECT id, name FROM customers) SELECT * FROM customers;
+-- materialized cte
+WITH c AS MATERIALIZED (SELECT * FROM customers), d AS NOT MATERIALIZED (SELECT * FROM orders) SELECT c.id, d.id FROM c JOIN d ON d.customer_id = c.id;
+-- nested cte
+WITH a AS (WITH b AS (SELECT id FROM orders) SELECT id FROM b WHERE id > 5) SELECT count(*) FROM a;
+-- recursive
+WITH RECURSIVE tree AS (SELECT id, name, 0 AS depth FROM employees WHERE boss_id IS NULL UNION ALL SELECT e.id, e.name, t.depth + 1 FROM employees e JOIN tree t ON e.boss_id = t.id) SELECT * FROM tree;
+-- recursive numbers
+WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 10) SELECT i, c.name FROM n LEFT JOIN customers c ON c.id = n.i;
+-- scalar subquery
+SELECT (SELECT count(*) FROM orders), (SELECT max(name) FROM customers);
+-- correlated subquery
+SELECT c.id, (SELECT sum(amount) FROM orders o WHERE o.customer_id = c.id) FROM customers c;
+-- exists
+SELECT name FROM regions r WHERE EXISTS (SELECT 1 FROM customers c WHERE c.region = r.name);
+-- not exists
+SELECT name FROM regions r WHERE NOT EXISTS (SELECT FROM customers c WHERE c.region = r.name);
+-- in and not in
+SELECT name FROM regions WHERE name IN (SELECT region FROM orders) AND name NOT IN (SELECT region FROM employees WHERE salary > 8000);
+-- any and all
+SELECT id FROM orders WHERE amount >= ALL (SELECT amount FROM orders) OR id = ANY (SELECT boss_id FROM employees);
+-- row comparison
+SELECT id FROM customers WHERE (region, level) IN (SELECT region, level FROM customers WHERE credit > 20);
+-- array subquery
+SELECT ARRAY(SELECT id FROM customers ORDER BY id), array_length(ARRAY(SELECT id FROM orders), 1);
+-- subquery in order by and case; ordered
+SELECT id, CASE WHEN EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id) THEN 'buys' ELSE 'looks' END FROM customers c ORDER BY (SELECT count(*) FROM orders o WHERE o.customer_id = c.id), id;
+-- subquery in limit; ordered
+SELECT id FROM orders ORDER BY id LIMIT (SELECT count(*) FROM customers);
+-- subquery in having
+SELECT region, count(*) FROM orders GROUP BY region HAVING count(*) > (SELECT count(*) FROM employees) - 4;
+-- window
+SELECT id, rank() OVER (PARTITION BY region ORDER BY amount DESC), sum(amount) OVER w FROM orders WINDOW w AS (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW);
+-- lag and first value
+SELECT id, lag(amount) OVER (ORDER BY id), first_value(name) OVER (PARTITION BY region ORDER BY o.id) FROM orders o JOIN customers c USING (id, region);
+-- aggregate filter
+SELECT count(*) FILTER (WHERE amount > 100), sum(amount) FILTER (WHERE note IS NOT NULL) FROM orders;
+-- within group
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY amount), mode() WITHIN GROUP (ORDER BY region) FROM orders;
+-- ordered aggregates
+SELECT string_agg(name, ',' ORDER BY name DESC), array_agg(id ORDER BY id) FROM customers;
+-- distinct aggregate
+SELECT count(DISTINCT region), count(DISTINCT customer_id) FROM orders;
+-- grouping sets
+SELECT region, level, count(*), grouping(region, level) FROM customers GROUP BY GROUPING SETS ((region), (level), ());
+-- rollup and cube
+SELECT region, level, count(*) FROM customers GROUP BY ROLLUP (region, level) UNION ALL SELECT region, level, count(*) FROM customers GROUP BY CUBE (region, level);
+-- group by position and having
+SELECT region, avg(amount)::numeric(10,2) FROM orders GROUP BY 1 HAVING sum(amount) > 10;
+-- distinct
+SELECT DISTINCT region, level FROM customers;
+-- distinct on; ordered
+SELECT DISTINCT ON (customer_id) customer_id, id, amount FROM orders ORDER BY customer_id, amount DESC;
+-- for update
+SELECT id FROM customers WHERE id < 5 FOR UPDATE;
+-- for update of skip locked; ordered
+SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer_id ORDER BY o.id LIMIT 2 FOR UPDATE OF o SKIP LOCKED;
+-- for share nowait
+SELECT id FROM orders WHERE id < 9 FOR SHARE NOWAIT;
+-- values
+VALUES (1, 'a'), (2, 'b');
+-- values in from
+SELECT v.k, c.name FROM (VALUES (1), (4), (6)) AS v (k) LEFT JOIN customers c ON c.id = v.k;
+-- arrays
+SELECT id, tags[1], tags || ARRAY['x'], array_length(tags, 1) FROM customers WHERE 'vip' = ANY (tags) OR tags && ARRAY['new'];
+-- unnest
+SELECT c.id, t FROM customers c, unnest(c.tags) AS t;
+-- unnest with ordinality
+SELECT c.id, t, n FROM customers c CROSS JOIN LATERAL unnest(c.tags) WITH ORDINALITY AS u (t, n);
+-- json
+SELECT id, profile -> 'pets' ->> 0, profile ->> 'age', profile @> '{"age": 40}', profile ? 'pets' FROM customers;
+-- json build
+SELECT json_build_object('id', id, 'name', name), to_jsonb(tags) FROM customers;
+-- json functions in from
+SELECT c.id, k FROM customers c, jsonb_object_keys(c.profile) AS k;
+-- json aggregate
+SELECT jsonb_agg(jsonb_build_object('r', region) ORDER BY id) FROM customers;
+-- whole row
+SELECT c FROM customers c WHERE id < 5;
+-- whole row as text
+SELECT c::text FROM customers c;
+-- casts
+SELECT id::text, credit::int, '2024-03-01'::date = since, CAST(level AS text) FROM customers;
+-- strings
+SELECT upper(name), substring(name FROM 2 FOR 2), position('a' IN name), trim(BOTH 'N' FROM name), name || '!' , length(name) FROM customers;
+-- like and regular expressions
+SELECT id FROM customers WHERE name LIKE 'N%' OR name ILIKE '%a' OR name ~ '^S' OR name SIMILAR TO '%d_';
+-- dates
+SELECT id, date_trunc('month', placed), extract(day FROM placed), placed + interval '1 day', age(placed, timestamp '2025-01-01') FROM orders;
+-- null tests
+SELECT id, coalesce(note, '-'), nullif(region, 'North'), note IS NULL, note IS DISTINCT FROM 'note 1' FROM orders;
+-- between and in list
+SELECT id FROM orders WHERE amount BETWEEN 20 AND 120 AND id NOT IN (4, 8);
+-- not and precedence
+SELECT id FROM customers WHERE NOT level = 'gold' AND id < 4 OR region = 'South';
+-- or true
+SELECT id FROM customers WHERE id = 1 OR 1 = 1;
+-- enum
+SELECT level, count(*) FROM customers WHERE level > 'bronze' GROUP BY level;
+-- generate series
+SELECT g, count(o.id) FROM generate_series(1, 7) g LEFT JOIN orders o ON o.customer_id = g GROUP BY g;
+-- other schema
+SELECT id, note FROM archive.orders;
+-- same name in two schemas
+SELECT o.id, a.note FROM orders o JOIN archive.orders a ON a.id = o.id OR a.region = o.region;
+-- quoted names
+SELECT "Id", "select" FROM "Mixed Case" WHERE "region" IS NOT NULL;
+-- partitioned table
+SELECT day, sum(value) FROM measures GROUP BY day;
+-- view
+SELECT * FROM big_orders;
+-- view joined
+SELECT b.id, c.name FROM big_orders b JOIN customers c ON c.id = b.customer_id WHERE b.amount < 250;
+-- system columns
+SELECT tableoid::regclass::text AS t, count(*) FROM customers GROUP BY 1;
+-- no from
+SELECT 1 + 1 AS two, 'x' AS x, current_date = current_date;
+-- tablesample
+SELECT count(*) FROM regions TABLESAMPLE BERNOULLI (100);
+-- comment in the middle
+SELECT /* FROM payroll */ id -- and more
+FROM customers;
+-- dollar quotes and escapes
+SELECT $q$payroll'$q$, E'it\'s', U&'d\0061ta', 'a''b' FROM customers WHERE id = 1;
+-- denied table
+SELECT * FROM payroll;
+-- denied table in a subquery
+SELECT id FROM customers WHERE id IN (SELECT id FROM payroll);
+-- partition by name is not granted
+SELECT * FROM measures_old;
+-- absent table
+SELECT * FROM nowhere;
+-- absent column
+SELECT nothing FROM customers;
+-- syntax error
+SELECT id FROM customers WHERE;
+-- division by zero
+SELECT id / 0 FROM customers;
+-- type error
+SELECT name::int FROM customers;
+-- ambiguous column
+SELECT id FROM customers, orders;

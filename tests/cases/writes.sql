@@ -1,0 +1,162 @@
+-- insert own
+INSERT INTO customers (id, region, name, email) VALUES (50, 'North', 'Neu', 'neu@example.com');
+-- insert foreign
+INSERT INTO customers (id, region, name, email) VALUES (51, 'East', 'Eva', 'eva@example.com');
+-- insert several, one foreign
+INSERT INTO customers (id, region, name, email) VALUES (52, 'North', 'a', 'a@x'), (53, 'West', 'b', 'b@x');
+-- insert returning
+INSERT INTO orders (id, region, customer_id) VALUES (60, 'North', 1) RETURNING id, region, placed, note;
+-- insert returning star
+INSERT INTO orders (id, region, customer_id, amount) VALUES (61, 'South', 4, 5) RETURNING *;
+-- insert returning expression
+INSERT INTO orders AS o (id, region, customer_id, amount) VALUES (62, 'North', 2, 5) RETURNING o.id + 1 AS next, upper(o.region), (SELECT count(*) FROM employees);
+-- insert without column list
+INSERT INTO orders VALUES (63, 'North', 1, '2025-05-05', 1.5, 'n');
+-- insert default
+INSERT INTO visits (what) VALUES (DEFAULT) RETURNING id, region, what;
+-- insert default values
+INSERT INTO visits DEFAULT VALUES;
+-- insert default values returning
+INSERT INTO visits DEFAULT VALUES RETURNING *;
+-- insert select own
+INSERT INTO visits (region, what) SELECT region, name FROM customers;
+-- insert select foreign
+INSERT INTO visits (region, what) SELECT 'West', name FROM customers;
+-- insert select with cte
+WITH c AS (SELECT region, name FROM customers WHERE level = 'gold') INSERT INTO visits (region, what) SELECT * FROM c RETURNING what;
+-- insert with cte inside
+INSERT INTO visits (region, what) WITH c AS (SELECT region FROM orders LIMIT 1) SELECT region, 'x' FROM c;
+-- insert overriding
+INSERT INTO visits (id, region) OVERRIDING SYSTEM VALUE VALUES (900, 'North') RETURNING id;
+-- insert identity refused by postgres
+INSERT INTO visits (id, region) VALUES (901, 'North');
+-- insert null region
+INSERT INTO customers (id, region, name, email) VALUES (54, NULL, 'x', 'y@x');
+-- insert item of own order
+INSERT INTO items VALUES (4, 9, 'sku', 1, 2), (1, 9, 'sku', 1, 2);
+-- insert item returning
+INSERT INTO items (order_id, line, sku, price) VALUES (4, 10, 's', 3) RETURNING order_id, quantity;
+-- insert duplicate key own
+INSERT INTO customers (id, region, name, email) VALUES (1, 'North', 'x', 'z@x');
+-- insert duplicate key foreign row
+INSERT INTO customers (id, region, name, email) VALUES (6, 'East', 'x', 'z@x');
+-- insert into partitioned
+INSERT INTO measures VALUES ('North', '2024-05-05', 5), ('North', '2025-05-05', 6) RETURNING day;
+-- insert into a read-only table
+INSERT INTO employees VALUES (70, 'North', 'x', NULL, 1);
+-- insert into a denied table
+INSERT INTO payroll VALUES (70, 'North', 1);
+-- on conflict do nothing
+INSERT INTO customers (id, region, name, email) VALUES (1, 'North', 'x', 'q@x') ON CONFLICT DO NOTHING;
+-- on conflict do nothing target
+INSERT INTO customers (id, region, name, email) VALUES (2, 'North', 'x', 'q@x'), (55, 'North', 'y', 'y@x') ON CONFLICT (id) DO NOTHING RETURNING id;
+-- on conflict do nothing foreign proposed
+INSERT INTO customers (id, region, name, email) VALUES (6, 'East', 'x', 'q@x') ON CONFLICT DO NOTHING;
+-- on conflict update own
+INSERT INTO customers (id, region, name, email) VALUES (1, 'North', 'x', 'q@x') ON CONFLICT (id) DO UPDATE SET name = excluded.name, credit = customers.credit + 1 RETURNING id, name, credit;
+-- on conflict update hidden row
+INSERT INTO customers (id, region, name, email) VALUES (6, 'North', 'x', 'q@x') ON CONFLICT (id) DO UPDATE SET name = 'taken';
+-- on conflict update moves away
+INSERT INTO customers (id, region, name, email) VALUES (1, 'North', 'x', 'q@x') ON CONFLICT (id) DO UPDATE SET region = 'West';
+-- on conflict update where
+INSERT INTO customers AS c (id, region, name, email) VALUES (1, 'North', 'x', 'q@x'), (2, 'North', 'y', 'r@x') ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE c.level = 'gold';
+-- on conflict on constraint
+INSERT INTO orders (id, region, customer_id) VALUES (4, 'North', 1) ON CONFLICT ON CONSTRAINT orders_pkey DO UPDATE SET note = 'again' RETURNING id, note;
+-- on conflict row assignment
+INSERT INTO orders (id, region, customer_id) VALUES (4, 'North', 1) ON CONFLICT (id) DO UPDATE SET (note, amount) = ('again', 9) RETURNING note, amount;
+-- update all visible
+UPDATE customers SET credit = credit + 1;
+-- update where
+UPDATE customers SET name = upper(name), tags = tags || ARRAY['seen'] WHERE level <> 'gold';
+-- update hidden by id
+UPDATE customers SET name = 'stolen' WHERE id IN (1, 4, 6);
+-- update returning
+UPDATE orders SET amount = amount * 2 WHERE id < 9 RETURNING id, amount;
+-- update returning star with alias
+UPDATE orders AS o SET note = 'x' WHERE o.id < 9 RETURNING o.*, o.amount + 1 AS more;
+-- update moves away
+UPDATE customers SET region = 'West' WHERE id IN (2, 5);
+-- update one of several moves away
+UPDATE orders SET region = CASE WHEN id > 10 THEN 'East' ELSE region END;
+-- update from
+UPDATE orders o SET note = c.name FROM customers c WHERE c.id = o.customer_id;
+-- update from returning
+UPDATE orders o SET note = c.name FROM customers c WHERE c.id = o.customer_id RETURNING o.id, c.name, c.level;
+-- update from values
+UPDATE customers SET credit = v.credit FROM (VALUES (1, 7.5), (4, 8.5), (6, 9.5)) AS v (id, credit) WHERE v.id = customers.id RETURNING customers.id, v.credit;
+-- update subquery
+UPDATE customers c SET credit = (SELECT coalesce(sum(amount), 0) FROM orders o WHERE o.customer_id = c.id);
+-- update row assignment
+UPDATE customers SET (name, credit) = (SELECT 'avg', avg(amount) FROM orders) WHERE id IN (1, 4);
+-- update row of values
+UPDATE customers SET (name, credit) = ROW ('r', 3) WHERE id = 1 RETURNING name;
+-- update default
+UPDATE customers SET level = DEFAULT, credit = DEFAULT WHERE id < 9;
+-- update json and array element
+UPDATE customers SET profile = jsonb_set(profile, '{age}', '41'), tags[1] = 'first' WHERE id IN (1, 4);
+-- update self join
+UPDATE employees e SET name = b.name FROM employees b WHERE b.id = e.boss_id;
+-- update with cte
+WITH big AS (SELECT customer_id FROM orders WHERE amount > 100) UPDATE customers SET level = 'gold' WHERE id IN (SELECT customer_id FROM big) RETURNING id;
+-- update by policy subquery
+UPDATE items SET quantity = quantity + 1 WHERE price > 3 RETURNING order_id, line, quantity;
+-- update item to a hidden order
+UPDATE items SET order_id = 2, line = line + 50 * order_id WHERE order_id IN (4, 1);
+-- update partition key
+UPDATE measures SET day = day + 400 RETURNING region, day;
+-- update a denied table
+UPDATE payroll SET amount = 0;
+-- delete all visible
+DELETE FROM items;
+-- delete where
+DELETE FROM orders WHERE amount > 100;
+-- delete hidden by id
+DELETE FROM customers WHERE id IN (6, 7);
+-- delete cascade own
+DELETE FROM customers WHERE id IN (1, 4);
+-- delete returning
+DELETE FROM orders WHERE id < 9 RETURNING id, note;
+-- delete returning star
+DELETE FROM visits RETURNING *;
+-- delete using
+DELETE FROM items USING orders o WHERE o.id = items.order_id AND o.amount > 100;
+-- delete using returning
+DELETE FROM items i USING orders o WHERE o.id = i.order_id AND o.amount > 200 RETURNING i.sku, o.amount;
+-- delete with subquery
+DELETE FROM orders WHERE customer_id IN (SELECT id FROM customers WHERE level = 'bronze');
+-- delete with cte
+WITH old AS (SELECT id FROM orders WHERE placed < '2025-01-10') DELETE FROM orders USING old WHERE old.id = orders.id RETURNING orders.id;
+-- delete a denied table
+DELETE FROM payroll;
+-- delete a read-only table
+DELETE FROM employees;
+-- cte insert
+WITH n AS (INSERT INTO visits (region, what) VALUES ('North', 'cte') RETURNING id, what) SELECT * FROM n;
+-- cte insert foreign
+WITH n AS (INSERT INTO visits (region, what) VALUES ('West', 'cte') RETURNING id) SELECT count(*) FROM n;
+-- cte insert unread
+WITH n AS (INSERT INTO visits (region, what) VALUES ('North', 'unread')) SELECT count(*) FROM visits;
+-- cte insert unread foreign
+WITH n AS (INSERT INTO visits (region, what) VALUES ('West', 'unread')) SELECT count(*) FROM visits;
+-- cte update
+WITH u AS (UPDATE customers SET credit = 0 RETURNING *) SELECT id, credit FROM u;
+-- cte update foreign
+WITH u AS (UPDATE customers SET region = 'West' WHERE id IN (1, 4) RETURNING id) SELECT * FROM u;
+-- cte delete moves rows
+WITH gone AS (DELETE FROM visits RETURNING region, what) INSERT INTO visits (region, what) SELECT region, what || ' again' FROM gone RETURNING what;
+-- cte two writes
+WITH d AS (DELETE FROM items RETURNING order_id), u AS (UPDATE orders SET note = 'empty' RETURNING id) SELECT (SELECT count(*) FROM d), (SELECT count(*) FROM u);
+-- several statements
+UPDATE customers SET credit = 1 WHERE id IN (1, 4); DELETE FROM visits; SELECT count(*) FROM visits;
+-- several statements, the last one foreign
+UPDATE customers SET credit = 1; INSERT INTO visits (region) VALUES ('West');
+-- transaction in one text
+BEGIN; UPDATE customers SET credit = 2; SAVEPOINT s; DELETE FROM visits; ROLLBACK TO s; COMMIT;
+-- rollback
+BEGIN; DELETE FROM items; ROLLBACK;
+-- check constraint of postgres
+UPDATE customers SET email = 'nora@example.com' WHERE id IN (2, 5);
+-- foreign key of postgres
+INSERT INTO orders (id, region, customer_id) VALUES (80, 'North', 12345);
+-- not null of postgres
+UPDATE customers SET name = NULL WHERE id IN (1, 4);
