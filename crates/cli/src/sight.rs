@@ -1,0 +1,94 @@
+//! What one person may see of one database: the values that `enforce` needs, without a session.
+//!
+//! In:  a configuration, a user, a database name.
+//! Out: a [`Sight`], from which `explain` and the tour ask the real enforcement path.
+//!
+//! Invariants:
+//! - The same policy, catalog loader and `enforce` as a session's; nothing is decided here.
+
+use std::sync::Arc;
+
+use pgcordon_policy::{BoundPolicy, ConnectDenial, Principal};
+use pgcordon_proxy::{Config, UpstreamConfig, load_snapshot};
+use pgcordon_rewrite::{Context, Mark};
+use pgcordon_sql::catalog::Snapshot;
+
+use crate::failure::Failure;
+
+/// Everything that a verdict depends on besides the text.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    pub(crate) principal: Principal,
+    /// Where the database really is: `shop on upstream warehouse`.
+    pub(crate) target: String,
+    snapshot: Snapshot,
+    policy: BoundPolicy,
+    search_path: Vec<String>,
+    mark: Mark,
+    max_statement_bytes: usize,
+}
+
+impl Sight {
+    /// Asks the connect layer, reads the catalog and binds the policy to it.
+    pub(crate) async fn open(config: &Config, user: &str, database: &str) -> Result<Self, Failure> {
+        let principal = config
+            .policy
+            .principal(user, database)
+            .map_err(|denial| Failure::Told(connect_denial(config, user, database, &denial)))?;
+        let entry = config.policy.database(database).expect("the principal was made for it");
+        let upstream = upstream(config, &entry.upstream)?;
+        let loaded = load_snapshot(upstream, &entry.dbname).await.map_err(|error| {
+            Failure::Told(format!("catalog of `{}` on `{}`: {error}", entry.dbname, upstream.name))
+        })?;
+        // Rules that do not fit are in the bound policy as broken ones, and refuse.
+        let (policy, _) = config.policy.bind(&loaded.snapshot);
+        Ok(Self {
+            principal,
+            target: format!("{} on upstream {}", entry.dbname, entry.upstream),
+            snapshot: loaded.snapshot,
+            policy,
+            search_path: vec!["public".to_owned()],
+            // Only a running proxy needs a secret one: nothing made here is sent.
+            mark: Mark::new([0; 16]),
+            max_statement_bytes: config.limits.max_statement_bytes,
+        })
+    }
+
+    /// For `enforce` and `explain`.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context {
+            snapshot: &self.snapshot,
+            policy: &self.policy,
+            principal: &self.principal,
+            search_path: &self.search_path,
+            database: &self.principal.database,
+            mark: &self.mark,
+            max_statement_bytes: self.max_statement_bytes,
+        }
+    }
+}
+
+/// The upstream of that name.
+pub(crate) fn upstream<'c>(
+    config: &'c Config,
+    name: &str,
+) -> Result<&'c Arc<UpstreamConfig>, Failure> {
+    config.upstreams.get(name).ok_or_else(|| Failure::Told(format!("no upstream `{name}`")))
+}
+
+/// The operator who asks may know which users and databases there are; a client is told less.
+fn connect_denial(config: &Config, user: &str, database: &str, denial: &ConnectDenial) -> String {
+    if !config.policy.users().any(|known| known == user) {
+        return format!("connect: no user `{user}` in the policy");
+    }
+    let usable = config.policy.usable(user);
+    let hint = if usable.is_empty() { "none".to_owned() } else { usable.join(", ") };
+    match denial {
+        ConnectDenial::UnknownDatabase => {
+            format!("connect: no database `{database}` in the policy; `{user}` may use: {hint}")
+        }
+        ConnectDenial::NotAllowed { .. } => {
+            format!("connect: `{user}` may not use `{database}`; may use: {hint}")
+        }
+    }
+}
