@@ -1,1 +1,35 @@
-//! Everything that waits.
+//! Everything that waits: listening, TLS, authentication, sessions, pools, catalog loading, reload.
+//!
+//! In:  a [`Config`].
+//! Out: [`serve`], and what `check` and `explain` need of a live database ([`load_snapshot`]).
+//!
+//! Invariants:
+//! - Statement text goes upstream only as [`Cleared`](pgcordon_rewrite::Cleared), or as one of the proxy's own few
+//!   statements (`wire`).
+
+mod answer;
+mod auth;
+mod cancel;
+mod catalog;
+mod certificate;
+mod config;
+mod event;
+mod frame;
+mod link;
+mod message;
+mod pool;
+mod server;
+mod session;
+mod settings;
+mod startup;
+mod state;
+mod tls;
+mod upstream;
+mod wire;
+
+pub use catalog::{CatalogError, Loaded, load_snapshot};
+pub use config::{Config, LimitsConfig, Secret, TlsConfig, UpstreamConfig};
+pub use event::{Event, RefusalId};
+pub use server::{ServeError, Server, describe, serve, that_count};
+pub use tls::{SslMode, TlsError};
+pub use upstream::UpstreamError;

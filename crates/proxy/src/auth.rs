@@ -1,0 +1,240 @@
+//! Authenticates a client with SCRAM-SHA-256, and with SCRAM-SHA-256-PLUS over TLS.
+//!
+//! In:  the user's verifier from the policy, or none.
+//! Out: whether the client knew the password.
+//!
+//! Invariants:
+//! - An unknown user gets the same messages for the same work: a verifier made from a secret of this process, whose
+//!   salt stays the same for the same name.
+//! - The password is never seen; no message says which of name and password was wrong.
+
+use std::io;
+
+use base64::Engine as _;
+use bytes::{BufMut as _, BytesMut};
+use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramSecret, ScramServerAuth};
+
+use crate::frame::{Malformed, Reader, put, put_text};
+use crate::link::Link;
+use crate::message::Report;
+use crate::startup::Startup;
+use crate::tls::ServerTls;
+
+const PLAIN: &str = "SCRAM-SHA-256";
+const BOUND: &str = "SCRAM-SHA-256-PLUS";
+/// PG_MAX_SASL_MESSAGE_LENGTH of PostgreSQL.
+const MAX_MESSAGE: usize = 1024;
+
+/// A stored verifier, as PostgreSQL writes it into `pg_authid`.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct Verifier {
+    iterations: usize,
+    salt: Vec<u8>,
+    stored_key: Vec<u8>,
+    server_key: Vec<u8>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Verifier(..)")
+    }
+}
+
+impl Verifier {
+    /// Reads `SCRAM-SHA-256$iterations:salt$stored:server`.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (iterations, rest) = text.strip_prefix("SCRAM-SHA-256$")?.split_once(':')?;
+        let (salt, keys) = rest.split_once('$')?;
+        let (stored, server) = keys.split_once(':')?;
+        let verifier = Self {
+            iterations: iterations.parse().ok().filter(|count| *count > 0)?,
+            salt: base64(salt)?,
+            stored_key: base64(stored)?,
+            server_key: base64(server)?,
+        };
+        (verifier.stored_key.len() == 32 && verifier.server_key.len() == 32).then_some(verifier)
+    }
+
+    fn secret(&self) -> ScramSecret {
+        ScramSecret::Verifier {
+            salt: self.salt.clone(),
+            iterations: self.iterations,
+            stored_key: self.stored_key.clone(),
+            server_key: self.server_key.clone(),
+        }
+    }
+}
+
+/// Makes verifiers that nobody can meet.
+#[derive(Clone)]
+pub(crate) struct Impostor {
+    key: [u8; 32],
+}
+
+impl std::fmt::Debug for Impostor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Impostor(..)")
+    }
+}
+
+impl Impostor {
+    pub(crate) fn new() -> Self {
+        Self { key: rand::random() }
+    }
+
+    fn verifier(&self, user: &str) -> Verifier {
+        let derive = |purpose: &str| {
+            let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &self.key);
+            let message = format!("{purpose}\0{user}");
+            aws_lc_rs::hmac::sign(&key, message.as_bytes()).as_ref().to_vec()
+        };
+        Verifier {
+            iterations: SCRAM_ITERATIONS,
+            salt: derive("salt")[..16].to_vec(),
+            stored_key: derive("stored"),
+            server_key: derive("server"),
+        }
+    }
+}
+
+/// Why a client is not authenticated.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    /// Wrong password, or no such user: nobody can tell which.
+    #[error("password authentication failed")]
+    Failed,
+    /// Not the messages of a SASL exchange.
+    #[error("malformed authentication message")]
+    Protocol,
+    /// The connection broke.
+    #[error("connection lost")]
+    Io(#[from] io::Error),
+}
+
+impl From<Malformed> for AuthError {
+    fn from(_: Malformed) -> Self {
+        Self::Protocol
+    }
+}
+
+impl AuthError {
+    /// What the client is told.
+    pub(crate) fn report(&self, user: &str) -> Report {
+        match self {
+            Self::Failed => Report::fatal(
+                "28P01",
+                format!("password authentication failed for user \"{user}\""),
+            ),
+            Self::Protocol | Self::Io(_) => Report::fatal("08P01", "malformed SCRAM message"),
+        }
+    }
+}
+
+/// Runs the exchange; on success AuthenticationOk is in the outbound buffer.
+pub(crate) async fn authenticate(
+    link: &mut Link,
+    startup: &Startup,
+    verifier: Option<&Verifier>,
+    impostor: &Impostor,
+    tls: Option<&ServerTls>,
+) -> Result<(), AuthError> {
+    let mut server = ScramServerAuth::new();
+    let bound = tls.filter(|_| startup.encrypted);
+    if let Some(tls) = bound {
+        server.configure_certificate(&tls.certificate_pem).map_err(io::Error::other)?;
+    }
+    put_mechanisms(&mut link.outbound, bound.is_some());
+    link.flush().await?;
+
+    let made = impostor.verifier(&startup.user);
+    let first = read_initial(link, bound.is_some()).await?;
+    let (answer, state) = server
+        .on_client_first_message_with_secret(&first, verifier.unwrap_or(&made).secret())
+        .map_err(|_| AuthError::Protocol)?;
+    put_sasl(&mut link.outbound, 11, &answer);
+    link.flush().await?;
+
+    let last = read_response(link).await?;
+    let answer = state.on_client_final_message(&last).map_err(|_| AuthError::Failed)?;
+    if verifier.is_none() {
+        return Err(AuthError::Failed);
+    }
+    put_sasl(&mut link.outbound, 12, &answer);
+    put(&mut link.outbound, b'R', |body| body.put_i32(0));
+    Ok(())
+}
+
+fn put_mechanisms(buffer: &mut BytesMut, bound: bool) {
+    put(buffer, b'R', |body| {
+        body.put_i32(10);
+        if bound {
+            put_text(body, BOUND.as_bytes());
+        }
+        put_text(body, PLAIN.as_bytes());
+        body.put_u8(0);
+    });
+}
+
+fn put_sasl(buffer: &mut BytesMut, code: i32, answer: &str) {
+    put(buffer, b'R', |body| {
+        body.put_i32(code);
+        body.put_slice(answer.as_bytes());
+    });
+}
+
+async fn read_response(link: &mut Link) -> Result<bytes::Bytes, AuthError> {
+    let frame = link.read_frame(MAX_MESSAGE).await?;
+    if frame.tag == b'p' { Ok(frame.body) } else { Err(AuthError::Protocol) }
+}
+
+async fn read_initial(link: &mut Link, bound: bool) -> Result<Vec<u8>, AuthError> {
+    let body = read_response(link).await?;
+    let mut reader = Reader::new(&body);
+    let mechanism = reader.text()?;
+    if mechanism != PLAIN.as_bytes() && !(bound && mechanism == BOUND.as_bytes()) {
+        return Err(AuthError::Protocol);
+    }
+    let length = usize::try_from(reader.i32()?).map_err(|_| AuthError::Protocol)?;
+    let first = reader.take(length)?.to_vec();
+    reader.finish()?;
+    // The mechanism must be the one that the message itself claims: only PLUS binds.
+    if (mechanism == BOUND.as_bytes()) == first.starts_with(b"p=") {
+        Ok(first)
+    } else {
+        Err(AuthError::Protocol)
+    }
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    base64::engine::general_purpose::STANDARD.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verifiers_are_read_whole_or_not_at_all() {
+        let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        let check = |text: &str, accepted: bool| {
+            assert_eq!(Verifier::read(text).is_some(), accepted, "{text}");
+        };
+        check(&format!("SCRAM-SHA-256$4096:c2FsdA==${key}:{key}"), true);
+        check(&format!("SCRAM-SHA-256$0:c2FsdA==${key}:{key}"), false);
+        check(&format!("SCRAM-SHA-256$4096:c2FsdA==${key}:c2FsdA=="), false);
+        check(&format!("SCRAM-SHA-256$4096:c2FsdA==${key}"), false);
+        check(&format!("md5$4096:c2FsdA==${key}:{key}"), false);
+        check("secret", false);
+        assert_eq!(base64("c2FsdA==").as_deref(), Some(&b"salt"[..]));
+        assert_eq!(base64("c2Fsd"), None);
+    }
+
+    #[test]
+    fn an_unknown_user_keeps_a_salt() {
+        let (one, other) = (Impostor::new(), Impostor::new());
+        assert_eq!(one.verifier("nobody"), one.verifier("nobody"));
+        assert_ne!(one.verifier("nobody").salt, one.verifier("noone").salt);
+        assert_ne!(one.verifier("nobody").salt, other.verifier("nobody").salt);
+        assert!(!one.verifier("x").salt.starts_with(&one.verifier("x").stored_key[..8]));
+    }
+}

@@ -1,0 +1,320 @@
+//! Reads `pg_catalog` over the control plane: deadpool-postgres, a few ordinary connections per database.
+//!
+//! In:  an upstream and a database name.
+//! Out: a [`Snapshot`] and the fingerprint of what it was read from.
+//!
+//! Invariants:
+//! - Every name in every query is qualified, and `search_path` is empty: nobody's objects are called.
+//! - A server version that is not known is refused.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
+use pgcordon_sql::catalog::{
+    Column, ColumnId, Function, FunctionKind, Oid, Operator, Relation, RelationKind, Snapshot,
+    SnapshotParts, Type, TypeKind,
+};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, NoTls, Row};
+
+use crate::config::UpstreamConfig;
+use crate::link::Stream;
+use crate::state::next_epoch;
+use crate::upstream::{self, UpstreamError};
+
+mod queries;
+
+/// Control connections per database.
+const CONTROL_CONNECTIONS: usize = 2;
+/// Servers that the catalog queries and the grammar are known to fit.
+const VERSIONS: std::ops::Range<u32> = 130_000..190_000;
+
+/// A small pool for catalog queries.
+pub(crate) type ControlPool = Pool;
+
+/// Why the catalog could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// No connection.
+    #[error("no control connection: {0}")]
+    Connection(#[from] PoolError),
+    /// A catalog query failed.
+    #[error("catalog query failed: {0}")]
+    Query(#[from] tokio_postgres::Error),
+    /// PostgreSQL 13 to 18 are known.
+    #[error("server version {0} is not supported")]
+    Version(u32),
+    /// The pool cannot be made.
+    #[error("control pool: {0}")]
+    Pool(String),
+    /// Something that no version of PostgreSQL answers.
+    #[error("the catalog holds something unexpected: {0}")]
+    Unexpected(String),
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The catalog.
+    pub snapshot: Snapshot,
+    /// Changes when the catalog does.
+    pub(crate) fingerprint: String,
+    /// The upstream role is a superuser: row security, permissions and files are open to it.
+    pub superuser: bool,
+}
+
+/// Reads the catalog of one database once: for `check` and `explain`.
+///
+/// # Errors
+/// [`CatalogError`].
+pub async fn load_snapshot(
+    upstream: &Arc<UpstreamConfig>,
+    dbname: &str,
+) -> Result<Loaded, CatalogError> {
+    load(&control_pool(upstream, dbname)?).await
+}
+
+/// Opens connections the way the data plane does, TLS included.
+struct Dialer(Arc<UpstreamConfig>);
+
+impl Connect for Dialer {
+    fn connect(
+        &self,
+        config: &tokio_postgres::Config,
+    ) -> std::pin::Pin<
+        Box<
+            dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>>
+                + Send
+                + '_,
+        >,
+    > {
+        let config = config.clone();
+        Box::pin(async move {
+            let dialing = tokio::time::timeout(self.0.connect_timeout, upstream::dial(&self.0));
+            let stream = match dialing.await {
+                Ok(Ok((link, _binding))) => link.into_stream(),
+                Ok(Err(error)) => closed(&error),
+                Err(_elapsed) => closed(&UpstreamError::Timeout),
+            };
+            // TLS, if any, is already spoken on this stream.
+            let (client, connection) = config.connect_raw(stream, NoTls).await?;
+            let task = tokio::spawn(async move {
+                // Every error reaches the client handle as well.
+                let _ended = connection.await;
+            });
+            Ok((client, task))
+        })
+    }
+}
+
+/// tokio-postgres has no error that could carry ours: it meets a closed stream, and the cause goes to the log.
+fn closed(error: &UpstreamError) -> Stream {
+    tracing::warn!(%error, "control connection failed");
+    Stream::Closed
+}
+
+/// Makes the pool; connects to nothing yet.
+pub(crate) fn control_pool(
+    upstream: &Arc<UpstreamConfig>,
+    dbname: &str,
+) -> Result<ControlPool, CatalogError> {
+    let mut config = tokio_postgres::Config::new();
+    config
+        .user(&upstream.user)
+        .password(upstream.password.expose())
+        .dbname(dbname)
+        .application_name("pgcordon control")
+        .ssl_mode(tokio_postgres::config::SslMode::Disable)
+        .options("-c search_path= -c statement_timeout=60s -c standard_conforming_strings=on");
+    let recycling_method = RecyclingMethod::Custom("DISCARD ALL".to_owned());
+    let manager =
+        Manager::from_connect(config, Dialer(upstream.clone()), ManagerConfig { recycling_method });
+    let wait = Some(Duration::from_secs(10));
+    Pool::builder(manager)
+        .max_size(CONTROL_CONNECTIONS)
+        .timeouts(Timeouts { wait, create: Some(upstream.connect_timeout), recycle: wait })
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| CatalogError::Pool(error.to_string()))
+}
+
+/// A word that changes when something in the catalog does.
+pub(crate) async fn fingerprint(control: &ControlPool) -> Result<String, CatalogError> {
+    let client = control.get().await?;
+    Ok(client.query_one(queries::FINGERPRINT, &[]).await?.try_get(0)?)
+}
+
+/// Reads everything in one transaction.
+pub(crate) async fn load(control: &ControlPool) -> Result<Loaded, CatalogError> {
+    let mut client = control.get().await?;
+    let transaction = client
+        .build_transaction()
+        .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
+    let server = transaction.query_one(queries::SERVER, &[]).await?;
+    let version = u32::try_from(server.try_get::<_, i32>(0)?).unwrap_or(0);
+    if !VERSIONS.contains(&version) {
+        return Err(CatalogError::Version(version));
+    }
+    let fingerprint = transaction.query_one(queries::FINGERPRINT, &[]).await?.try_get(0)?;
+    let schemas = transaction.query(queries::SCHEMAS, &[]).await?;
+    let columns = columns(&transaction.query(queries::COLUMNS, &[]).await?)?;
+    let relations = relations(&transaction.query(queries::RELATIONS, &[]).await?, columns)?;
+    let parts = SnapshotParts {
+        epoch: next_epoch(),
+        server_version: version,
+        database: server.try_get(1)?,
+        schemas: schemas.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
+        relations,
+        functions: each(&transaction.query(queries::FUNCTIONS, &[]).await?, function)?,
+        operators: each(&transaction.query(queries::OPERATORS, &[]).await?, operator)?,
+        types: each(&transaction.query(queries::TYPES, &[]).await?, user_type)?,
+    };
+    transaction.commit().await?;
+    Ok(Loaded { snapshot: Snapshot::new(parts), fingerprint, superuser: server.try_get(2)? })
+}
+
+fn each<T>(
+    rows: &[Row],
+    read: fn(&Row) -> Result<T, CatalogError>,
+) -> Result<Vec<T>, CatalogError> {
+    rows.iter().map(read).collect()
+}
+
+fn oid(row: &Row, index: usize) -> Result<Oid, CatalogError> {
+    Ok(Oid(row.try_get(index)?))
+}
+
+fn columns(rows: &[Row]) -> Result<HashMap<Oid, Vec<Column>>, CatalogError> {
+    let mut columns: HashMap<Oid, Vec<Column>> = HashMap::new();
+    for row in rows {
+        let identity: &str = row.try_get(6)?;
+        let column = Column {
+            name: row.try_get(1)?,
+            type_oid: oid(row, 2)?,
+            type_sql: row.try_get(3)?,
+            not_null: row.try_get(4)?,
+            generated: row.try_get(5)?,
+            identity_always: (!identity.is_empty()).then_some(identity == "a"),
+            has_default: row.try_get(7)?,
+            number: row.try_get(8)?,
+        };
+        columns.entry(oid(row, 0)?).or_default().push(column);
+    }
+    Ok(columns)
+}
+
+fn relations(
+    rows: &[Row],
+    mut columns: HashMap<Oid, Vec<Column>>,
+) -> Result<Vec<Relation>, CatalogError> {
+    let mut relations = Vec::with_capacity(rows.len());
+    for row in rows {
+        let oid = oid(row, 0)?;
+        let columns = columns.remove(&oid).unwrap_or_default();
+        let key: Vec<i16> = row.try_get(5)?;
+        let position = |number: &i16| {
+            let index = columns.iter().position(|column| column.number == *number)?;
+            u16::try_from(index).ok().map(ColumnId)
+        };
+        let primary_key = key.iter().filter_map(position).collect();
+        relations.push(Relation {
+            oid,
+            schema: row.try_get(1)?,
+            name: row.try_get(2)?,
+            kind: relation_kind(row.try_get(3)?)?,
+            parents: row.try_get::<_, Vec<u32>>(4)?.into_iter().map(Oid).collect(),
+            primary_key,
+            columns,
+            definition: row.try_get(6)?,
+            rewrites_rows: row.try_get(7)?,
+        });
+    }
+    spread_to_parents(&mut relations);
+    Ok(relations)
+}
+
+/// A row that goes into a parent may land in a child whose trigger alters it.
+fn spread_to_parents(relations: &mut [Relation]) {
+    let index: HashMap<Oid, usize> =
+        relations.iter().enumerate().map(|(index, relation)| (relation.oid, index)).collect();
+    let mut work: Vec<usize> =
+        (0..relations.len()).filter(|index| relations[*index].rewrites_rows).collect();
+    while let Some(child) = work.pop() {
+        let parents = relations[child].parents.clone();
+        for parent in parents.iter().filter_map(|oid| index.get(oid)) {
+            if !std::mem::replace(&mut relations[*parent].rewrites_rows, true) {
+                work.push(*parent);
+            }
+        }
+    }
+}
+
+fn relation_kind(kind: &str) -> Result<RelationKind, CatalogError> {
+    match kind {
+        "r" => Ok(RelationKind::Table),
+        "p" => Ok(RelationKind::PartitionedTable),
+        "v" => Ok(RelationKind::View),
+        "m" => Ok(RelationKind::MaterializedView),
+        "f" => Ok(RelationKind::ForeignTable),
+        "S" => Ok(RelationKind::Sequence),
+        "t" => Ok(RelationKind::Toast),
+        "c" => Ok(RelationKind::CompositeType),
+        "i" | "I" => Ok(RelationKind::Index),
+        other => Err(CatalogError::Unexpected(format!("relkind {other}"))),
+    }
+}
+
+fn function(row: &Row) -> Result<Function, CatalogError> {
+    let kind = match row.try_get(2)? {
+        "f" => FunctionKind::Function,
+        "p" => FunctionKind::Procedure,
+        "a" => FunctionKind::Aggregate,
+        "w" => FunctionKind::Window,
+        other => return Err(CatalogError::Unexpected(format!("prokind {other}"))),
+    };
+    Ok(Function {
+        schema: row.try_get(0)?,
+        name: row.try_get(1)?,
+        kind,
+        arguments: row.try_get::<_, Vec<u32>>(3)?.into_iter().map(Oid).collect(),
+        result: oid(row, 4)?,
+        returns_set: row.try_get(5)?,
+    })
+}
+
+fn operator(row: &Row) -> Result<Operator, CatalogError> {
+    Ok(Operator {
+        schema: row.try_get(0)?,
+        name: row.try_get(1)?,
+        left: oid(row, 2)?,
+        right: oid(row, 3)?,
+    })
+}
+
+fn user_type(row: &Row) -> Result<Type, CatalogError> {
+    let kind = match row.try_get(4)? {
+        "b" => TypeKind::Base,
+        "c" => TypeKind::Composite,
+        "d" => TypeKind::Domain,
+        "e" => TypeKind::Enum,
+        "r" => TypeKind::Range,
+        "m" => TypeKind::Multirange,
+        "p" => TypeKind::Pseudo,
+        other => return Err(CatalogError::Unexpected(format!("typtype {other}"))),
+    };
+    Ok(Type {
+        oid: oid(row, 0)?,
+        array_oid: oid(row, 1)?,
+        schema: row.try_get(2)?,
+        name: row.try_get(3)?,
+        kind,
+        relation: oid(row, 5)?,
+    })
+}

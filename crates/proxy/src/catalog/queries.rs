@@ -1,0 +1,121 @@
+//! The catalog queries. Run with an empty `search_path`; relations, functions and types are qualified all the same.
+//!
+//! Operators are those of `pg_catalog`, which an empty path searches alone.
+
+/// Version, real database name, whether the role is a superuser.
+pub(super) const SERVER: &str = "
+SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
+       pg_catalog.current_database()::pg_catalog.text,
+       (SELECT r.rolsuper FROM pg_catalog.pg_roles r
+        WHERE r.rolname = CURRENT_USER)";
+
+/// Row versions of everything that a snapshot is read from: a change of any makes another word.
+pub(super) const FINGERPRINT: &str = "
+SELECT pg_catalog.md5(pg_catalog.string_agg(part, ',' ORDER BY part))
+FROM (
+  SELECT kind || ':' || pg_catalog.count(*)::pg_catalog.text || ':' ||
+         pg_catalog.sum(pg_catalog.hashtextextended(word, 0)::pg_catalog.numeric)::pg_catalog.text
+  FROM (
+    SELECT 'namespace', oid::pg_catalog.text || ' ' || nspname FROM pg_catalog.pg_namespace
+    UNION ALL SELECT 'class', oid::pg_catalog.text || ' ' || relname || ' ' ||
+      relnamespace::pg_catalog.text || ' ' || relkind::pg_catalog.text
+      FROM pg_catalog.pg_class WHERE relkind NOT IN ('t')
+    UNION ALL SELECT 'attribute', attrelid::pg_catalog.text || ' ' || attnum::pg_catalog.text ||
+      ' ' || xmin::pg_catalog.text FROM pg_catalog.pg_attribute WHERE attrelid >= 16384
+    UNION ALL SELECT 'inherits', inhrelid::pg_catalog.text || ' ' || inhparent::pg_catalog.text
+      FROM pg_catalog.pg_inherits
+    UNION ALL SELECT 'rewrite', oid::pg_catalog.text || ' ' || xmin::pg_catalog.text
+      FROM pg_catalog.pg_rewrite WHERE oid >= 16384
+    UNION ALL SELECT 'trigger', oid::pg_catalog.text || ' ' || xmin::pg_catalog.text
+      FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT 'constraint', oid::pg_catalog.text || ' ' || xmin::pg_catalog.text
+      FROM pg_catalog.pg_constraint WHERE oid >= 16384 AND contype = 'p'
+    UNION ALL SELECT 'proc', oid::pg_catalog.text || ' ' || xmin::pg_catalog.text
+      FROM pg_catalog.pg_proc WHERE oid >= 16384
+    UNION ALL SELECT 'operator', oid::pg_catalog.text || ' ' || xmin::pg_catalog.text
+      FROM pg_catalog.pg_operator WHERE oid >= 16384
+    UNION ALL SELECT 'type', oid::pg_catalog.text || ' ' || xmin::pg_catalog.text
+      FROM pg_catalog.pg_type WHERE oid >= 16384
+  ) AS words (kind, word)
+  GROUP BY kind
+) AS parts (part)";
+
+/// All schemas.
+pub(super) const SCHEMAS: &str = "
+SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_namespace n ORDER BY n.oid";
+
+/// Columns of everything that has rows. A type is written so that it means the same under any `search_path`; only
+/// an interval with fields has to be written as the grammar's own words.
+pub(super) const COLUMNS: &str = "
+SELECT a.attrelid,
+       a.attname::pg_catalog.text,
+       a.atttypid,
+       CASE
+         WHEN a.atttypmod <> -1 AND tn.nspname = 'pg_catalog'
+              AND t.typname IN ('interval', '_interval')
+           THEN pg_catalog.format_type(a.atttypid, a.atttypmod)
+         ELSE pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.typname) ||
+              CASE WHEN a.atttypmod <> -1 THEN coalesce(pg_catalog.substring(
+                pg_catalog.format_type(a.atttypid, a.atttypmod), '[(][^)]*[)]'), '')
+              ELSE '' END
+       END,
+       a.attnotnull,
+       a.attgenerated <> '',
+       a.attidentity::pg_catalog.text,
+       a.atthasdef,
+       a.attnum
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I')
+ORDER BY a.attrelid, a.attnum";
+
+/// Relations of every schema. Definitions of the system's own views are left out: they are never opened up.
+/// `tgtype`: 1 row, 2 before, 4 insert, 16 update, 64 instead of; `ev_type`: 1 is SELECT.
+pub(super) const RELATIONS: &str = "
+SELECT c.oid,
+       n.nspname::pg_catalog.text,
+       c.relname::pg_catalog.text,
+       c.relkind::pg_catalog.text,
+       ARRAY(SELECT i.inhparent FROM pg_catalog.pg_inherits i
+             WHERE i.inhrelid = c.oid ORDER BY i.inhseqno),
+       coalesce((SELECT k.conkey FROM pg_catalog.pg_constraint k
+                 WHERE k.conrelid = c.oid AND k.contype = 'p'), '{}'),
+       CASE WHEN c.relkind = 'v' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+         THEN pg_catalog.pg_get_viewdef(c.oid) END,
+       EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t
+               WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+                 AND t.tgtype & 1 = 1 AND t.tgtype & 66 <> 0 AND t.tgtype & 20 <> 0)
+       OR EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r
+                  WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled <> 'D')
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ORDER BY c.oid";
+
+/// Functions outside the system's schemas.
+pub(super) const FUNCTIONS: &str = "
+SELECT n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind::pg_catalog.text,
+       p.proargtypes::pg_catalog.oid[], p.prorettype, p.proretset
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+ORDER BY p.oid";
+
+/// Operators outside `pg_catalog`.
+pub(super) const OPERATORS: &str = "
+SELECT n.nspname::pg_catalog.text, o.oprname::pg_catalog.text, o.oprleft, o.oprright
+FROM pg_catalog.pg_operator o
+JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+WHERE n.nspname <> 'pg_catalog'
+ORDER BY o.oid";
+
+/// Types outside `pg_catalog`; array types follow their element.
+pub(super) const TYPES: &str = "
+SELECT t.oid, t.typarray, n.nspname::pg_catalog.text, t.typname::pg_catalog.text,
+       t.typtype::pg_catalog.text, t.typrelid
+FROM pg_catalog.pg_type t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE n.nspname <> 'pg_catalog'
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_type e WHERE e.typarray = t.oid)
+ORDER BY t.oid";

@@ -1,0 +1,127 @@
+//! Reads single values of the configuration: numbers, durations, paths, words of a list.
+//!
+//! In:  a YAML [`Node`].
+//! Out: the value, or `None` after a mistake was reported.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pgcordon_policy::mistake::{MistakeKind, Report, did_you_mean};
+use pgcordon_policy::yaml::{Fields, Node};
+
+/// A map's fields with the reporting at hand.
+pub(super) struct Reading<'n, 'r> {
+    pub(super) fields: Fields<'n>,
+    pub(super) report: &'r mut Report,
+    pub(super) base: &'r Path,
+}
+
+impl Reading<'_, '_> {
+    /// A text.
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
+        let node = self.fields.optional(key)?;
+        node.scalar(&format!("`{key}`"), self.report).map(|scalar| scalar.text.clone())
+    }
+
+    /// A text that must be there.
+    pub(super) fn required(&mut self, key: &str, hint: &str) -> Option<String> {
+        self.fields.required(key, hint, self.report)?;
+        self.text(key)
+    }
+
+    /// A path, relative to the configuration file.
+    pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.text(key).map(|text| self.base.join(text))
+    }
+
+    /// true or false.
+    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
+        self.fields.optional(key)?.boolean(&format!("`{key}`"), self.report)
+    }
+
+    /// A whole number of that range.
+    pub(super) fn number(&mut self, key: &str, low: usize, high: usize) -> Option<usize> {
+        let text = self.text(key)?;
+        let number = text.parse().ok().filter(|number| (low..=high).contains(number));
+        if number.is_none() {
+            self.mistake(key, format!("`{key}` must be a whole number from {low} to {high}"), "");
+        }
+        number
+    }
+
+    /// `500ms`, `10s`, `5m`, of at least a millisecond.
+    pub(super) fn duration(&mut self, key: &str) -> Option<Duration> {
+        let text = self.text(key)?;
+        let duration = duration(&text);
+        if duration.is_none() {
+            self.mistake(key, format!("`{key}` must be a duration"), "for example 500ms, 10s, 5m");
+        }
+        duration
+    }
+
+    /// One of several words.
+    pub(super) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let near = did_you_mean(&text, known.iter().copied());
+            let hint = if near.is_empty() { format!("one of {}", known.join(", ")) } else { near };
+            self.mistake(key, format!("`{text}` is not a value of `{key}`"), &hint);
+        }
+        found
+    }
+
+    /// Reports at the value of `key`.
+    pub(super) fn mistake(&mut self, key: &str, message: String, hint: &str) {
+        let place = self.fields.optional(key).map_or(self.fields.place(), |node| &node.place);
+        self.report.add(place, MistakeKind::Value, message, hint);
+    }
+}
+
+/// A single value or a list of them.
+pub(super) fn texts(
+    node: &Node,
+    what: &str,
+    report: &mut Report,
+) -> Vec<(String, pgcordon_policy::mistake::Place)> {
+    use pgcordon_policy::yaml::Value;
+    let nodes = match &node.value {
+        Value::Scalar(_) => std::slice::from_ref(node),
+        Value::Null | Value::List(_) | Value::Map(_) => node.list(what, report).unwrap_or_default(),
+    };
+    nodes
+        .iter()
+        .filter_map(|node| node.scalar(what, report))
+        .map(|scalar| (scalar.text.clone(), scalar.place.clone()))
+        .collect()
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let number: u64 = text[..digits].parse().ok().filter(|number| *number > 0)?;
+    let milliseconds = match &text[digits..] {
+        "ms" => number,
+        "s" => number.checked_mul(1000)?,
+        "m" => number.checked_mul(60_000)?,
+        "h" => number.checked_mul(3_600_000)?,
+        _ => return None,
+    };
+    // A day is more than any wait of ours.
+    (milliseconds <= 86_400_000).then(|| Duration::from_millis(milliseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_name_their_unit() {
+        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(duration("10s"), Some(Duration::from_secs(10)));
+        assert_eq!(duration("5m"), Some(Duration::from_secs(300)));
+        for bad in ["10", "0s", "s", "-1s", "1.5s", "10 s", "99999999999999999999s", "25h"] {
+            assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+}

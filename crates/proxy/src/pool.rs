@@ -1,0 +1,106 @@
+//! Keeps upstream connections between people: session pooling.
+//!
+//! In:  connections that sessions gave back.
+//! Out: a [`Lease`], clean, for one session.
+//!
+//! Invariants:
+//! - A connection is lent again only at a message boundary, in state idle, without an unread byte, after
+//!   DISCARD ALL. Anything else is closed.
+//! - Waiting for a place has a deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, Timeouts,
+};
+
+use crate::config::UpstreamConfig;
+use crate::upstream::{self, Upstream, UpstreamError};
+
+/// Opens and checks connections to one database.
+#[derive(Debug)]
+pub(crate) struct Dialer {
+    config: Arc<UpstreamConfig>,
+    database: String,
+}
+
+impl Manager for Dialer {
+    type Type = Upstream;
+    type Error = UpstreamError;
+
+    async fn create(&self) -> Result<Upstream, UpstreamError> {
+        let connecting = upstream::connect(&self.config, &self.database);
+        tokio::time::timeout(self.config.connect_timeout, connecting)
+            .await
+            .map_err(|_| UpstreamError::Timeout)?
+    }
+
+    async fn recycle(
+        &self,
+        upstream: &mut Upstream,
+        _metrics: &Metrics,
+    ) -> RecycleResult<UpstreamError> {
+        if upstream.clean && upstream.link.is_quiet() {
+            Ok(())
+        } else {
+            Err(RecycleError::message("not clean, or closed by the server"))
+        }
+    }
+}
+
+/// A connection lent to one session.
+pub(crate) type Lease = Object<Dialer>;
+
+/// The connections of one database.
+pub(crate) type UpstreamPool = Pool<Dialer>;
+
+/// A pool that opens connections when they are asked for.
+pub(crate) fn build(
+    config: &Arc<UpstreamConfig>,
+    database: &str,
+    queue_timeout: Duration,
+) -> UpstreamPool {
+    let dialer = Dialer { config: config.clone(), database: database.to_owned() };
+    Pool::builder(dialer)
+        .max_size(config.pool_size)
+        .timeouts(Timeouts { wait: Some(queue_timeout), create: None, recycle: None })
+        .runtime(Runtime::Tokio1)
+        .build()
+        .expect("a runtime is given")
+}
+
+/// Why a session gets no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LeaseError {
+    /// Every connection is in use and none came free in time.
+    #[error("no upstream connection came free in time")]
+    Busy,
+    /// A new connection failed.
+    #[error(transparent)]
+    Upstream(UpstreamError),
+}
+
+/// Takes a clean connection.
+pub(crate) async fn lease(pool: &UpstreamPool) -> Result<Lease, LeaseError> {
+    pool.get().await.map_err(|error| match error {
+        PoolError::Backend(error) => LeaseError::Upstream(error),
+        PoolError::Timeout(_)
+        | PoolError::Closed
+        | PoolError::NoRuntimeSpecified
+        | PoolError::PostCreateHook(_) => LeaseError::Busy,
+    })
+}
+
+/// Gives a connection back after DISCARD ALL, or closes it.
+pub(crate) async fn give_back(mut lease: Lease, timeout: Duration) -> Result<(), UpstreamError> {
+    let outcome = match tokio::time::timeout(timeout, lease.reset()).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => Err(UpstreamError::Timeout),
+    };
+    if outcome.is_err() {
+        drop(Object::take(lease));
+    }
+    outcome
+}

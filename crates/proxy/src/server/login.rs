@@ -1,0 +1,240 @@
+//! From an accepted connection to a running session.
+//!
+//! In:  a TCP connection.
+//! Out: a session run to its end, a cancel request passed on, or an error to the client.
+//!
+//! Invariants:
+//! - Unknown user, wrong password: the same work and the same answer. What a person may not use is told only after
+//!   they are authenticated.
+
+use std::net::SocketAddr;
+
+use std::sync::Arc;
+
+use pgcordon_policy::ConnectDenial;
+use tokio::net::TcpStream;
+
+use super::Shared;
+use crate::auth::{self, Verifier};
+use crate::event::{Event, emit};
+use crate::frame::Limits;
+use crate::link::{Link, Stream};
+use crate::message::Report;
+use crate::pool::{self, LeaseError};
+use crate::session::{Parts, Session, Who};
+use crate::startup::{self, Opening, Startup, StartupError};
+use crate::state::Database;
+
+/// For an error message to a client that does not read.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Too many connections.
+pub(super) async fn turn_away(stream: TcpStream) {
+    let report = Report::fatal("53300", "sorry, too many clients already");
+    reject(Link::new(Stream::Plain(stream)), &report).await;
+}
+
+async fn reject(mut link: Link, report: &Report) {
+    report.put(&mut link.outbound);
+    let _unheard = tokio::time::timeout(GOODBYE, link.shutdown()).await;
+}
+
+/// Why there is no session.
+struct Denied {
+    link: Link,
+    user: String,
+    report: Option<Report>,
+    reason: String,
+}
+
+/// Serves one client from its first byte to its last.
+pub(super) async fn serve_client(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
+    let peer = peer.to_string();
+    // Without it each small answer would wait for an acknowledgement.
+    let _best_effort = stream.set_nodelay(true);
+    match authenticated(shared, stream).await {
+        Ok(Some((link, startup))) => match session(shared, link, &startup, &peer).await {
+            Ok(session) => session.run().await,
+            Err(denied) => deny(denied, &peer).await,
+        },
+        Ok(None) => {}
+        Err(denied) => deny(denied, &peer).await,
+    }
+}
+
+async fn deny(denied: Denied, peer: &str) {
+    let Denied { link, user, report, reason } = denied;
+    emit(&Event::NotConnected { user: &user, peer, reason: &reason });
+    if let Some(report) = report {
+        reject(link, &report).await;
+    }
+}
+
+/// Startup, TLS and password, all within one deadline. `None` for a cancel request.
+async fn authenticated(
+    shared: &Shared,
+    stream: TcpStream,
+) -> Result<Option<(Link, Box<Startup>)>, Denied> {
+    let deadline = tokio::time::Instant::now() + shared.config.limits.authentication_timeout;
+    let require = shared.config.tls.as_ref().is_some_and(|tls| tls.require);
+    let opening = startup::open(Link::new(Stream::Plain(stream)), shared.tls.as_ref(), require);
+    let Ok((mut link, opened)) = tokio::time::timeout_at(deadline, opening).await else {
+        return Err(too_slow(Link::new(Stream::Closed), ""));
+    };
+    let startup = match opened {
+        Ok(Opening::Session(startup)) => startup,
+        Ok(Opening::Cancel(key)) => {
+            let timeout = shared.config.limits.queue_timeout;
+            let known = shared.cancels.cancel(&key, timeout).await;
+            emit(&Event::Cancelled { known });
+            return Ok(None);
+        }
+        Err(error) => return Err(not_started(link, &error)),
+    };
+    let policy = shared.policy.load_full();
+    let verifier = policy.verifier(&startup.user).and_then(Verifier::read);
+    let (impostor, tls) = (&shared.impostor, shared.tls.as_ref());
+    let exchange = auth::authenticate(&mut link, &startup, verifier.as_ref(), impostor, tls);
+    match tokio::time::timeout_at(deadline, exchange).await {
+        Ok(Ok(())) => Ok(Some((link, startup))),
+        Ok(Err(error)) => Err(Denied {
+            link,
+            report: Some(error.report(&startup.user)),
+            reason: error.to_string(),
+            user: startup.user,
+        }),
+        Err(_elapsed) => Err(too_slow(link, &startup.user)),
+    }
+}
+
+fn too_slow(link: Link, user: &str) -> Denied {
+    Denied {
+        link,
+        user: user.to_owned(),
+        report: Some(Report::fatal("57014", "canceling authentication due to timeout")),
+        reason: "authentication timeout".to_owned(),
+    }
+}
+
+fn not_started(link: Link, error: &StartupError) -> Denied {
+    let report = match error {
+        StartupError::Rejected(report) => Some(report.clone()),
+        StartupError::Ahead => {
+            Some(Report::fatal("08P01", "received unencrypted data after SSL request"))
+        }
+        StartupError::Io(_) => None,
+    };
+    Denied { link, user: String::new(), report, reason: error.to_string() }
+}
+
+/// The connect layer, an upstream connection, the greeting.
+async fn session(
+    shared: &Shared,
+    link: Link,
+    startup: &Startup,
+    peer: &str,
+) -> Result<Session, Denied> {
+    let denied = |link: Link, report: Report| Denied {
+        link,
+        user: startup.user.clone(),
+        reason: report.message.clone(),
+        report: Some(report),
+    };
+    let who = match identify(shared, startup) {
+        Ok(who) => who,
+        Err(report) => return Err(denied(link, report)),
+    };
+    let lease = match pool::lease(&who.database.pool).await {
+        Ok(lease) => lease,
+        Err(error) => {
+            tracing::warn!(%error, upstream = who.database.upstream.name, "no upstream connection");
+            return Err(denied(link, lease_report(&error)));
+        }
+    };
+    let limits = shared.config.limits;
+    let ticket = shared.cancels.register(&who.database.upstream, &lease.key, startup.minor);
+    let parts = Parts {
+        client: link,
+        lease,
+        who,
+        settings: startup.settings.clone(),
+        ticket,
+        limits: Limits { message: limits.max_message_bytes, statement: limits.max_statement_bytes },
+        stopping: shared.stopping.subscribe(),
+    };
+    let starting = tokio::time::timeout(limits.queue_timeout, Session::start(parts)).await;
+    match starting {
+        Ok(Ok(session)) => {
+            emit(&Event::Connected {
+                user: &startup.user,
+                database: &startup.database,
+                peer,
+                encrypted: startup.encrypted,
+            });
+            Ok(session)
+        }
+        Ok(Err((link, report))) => Err(denied(link, report)),
+        Err(_elapsed) => {
+            let report = Report::fatal("57014", "the upstream did not answer in time");
+            Err(denied(Link::new(Stream::Closed), report))
+        }
+    }
+}
+
+/// Who the person is, on which database, by the newest policy.
+fn identify(shared: &Shared, startup: &Startup) -> Result<Who, Report> {
+    let policy = shared.policy.load_full();
+    let name = startup.database.as_str();
+    let (upstream, dbname) = policy
+        .principal(&startup.user, name)
+        .map(|_principal| name)
+        .map_err(|denial| denial_report(name, &denial))
+        .and_then(|name| {
+            let database = policy.database(name);
+            database
+                .map(|one| (one.upstream.clone(), one.dbname.clone()))
+                .ok_or_else(|| unknown(name))
+        })?;
+    let database: Arc<Database> =
+        shared.databases.load().get(&(upstream, dbname)).cloned().ok_or_else(|| unknown(name))?;
+    let state = database.state();
+    // The state's own policy counts: it is the one that statements are judged by.
+    let principal = state
+        .policy
+        .principal(&startup.user, name)
+        .map_err(|denial| denial_report(name, &denial))?;
+    Ok(Who {
+        principal: Arc::new(principal),
+        database,
+        state,
+        mark: shared.mark.clone(),
+        max_statement_bytes: shared.config.limits.max_statement_bytes,
+    })
+}
+
+fn unknown(database: &str) -> Report {
+    denial_report(database, &ConnectDenial::NotAllowed { usable: Vec::new() })
+}
+
+/// Unknown and forbidden databases answer alike.
+fn denial_report(database: &str, denial: &ConnectDenial) -> Report {
+    let usable = match denial {
+        ConnectDenial::UnknownDatabase => &[][..],
+        ConnectDenial::NotAllowed { usable } => usable,
+    };
+    let report = Report::fatal("42501", format!("permission denied for database \"{database}\""));
+    if usable.is_empty() {
+        report
+    } else {
+        report.hint(format!("You may use: {}.", usable.join(", ")))
+    }
+}
+
+fn lease_report(error: &LeaseError) -> Report {
+    match error {
+        LeaseError::Busy => Report::fatal("53300", "no upstream connection came free in time"),
+        LeaseError::Upstream(_) => {
+            Report::fatal("08006", "the upstream database cannot be reached")
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! A client's messages, in order: the simple protocol, COPY data, batches.
+//!
+//! In:  frames from the decoder.
+//! Out: messages upstream with what their answers mean, or a refusal in its turn.
+//!
+//! Invariants:
+//! - A statement is judged only once every earlier statement that may change its meaning has been answered.
+//! - A refusal leaves the transaction as an error of PostgreSQL's would: failed, if one was open.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use pgcordon_policy::ConnectDenial;
+
+use super::names::Prepared;
+use super::pending::{Asks, Pending};
+use super::{Batch, End, HIGH_WATER, MAX_PENDING, Session};
+use crate::frame::{Frame, Step};
+use crate::message::{self, Report, Status};
+use crate::wire::{Own, Wire};
+
+/// What the next message has to wait for.
+///
+/// | buffers or queue full | type of the message       | state                            | outcome       |
+/// |-----------------------|---------------------------|----------------------------------|---------------|
+/// | yes                   | any                       | -                                | `Wait`        |
+/// | no                    | Sync, Flush, Terminate    | -                                | `Take`        |
+/// | no                    | COPY data                 | answers due, COPY not started    | `Wait`        |
+/// | no                    | any other                 | batch failed                     | `Take`        |
+/// | no                    | any other                 | answers due that change meanings | `WaitFlushed` |
+/// | no                    | any other                 | path or settings unknown         | `Ask`         |
+/// | no                    | any other                 | none of these                    | `Take`        |
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Gate {
+    Take,
+    Wait,
+    /// As `Wait`, and PostgreSQL must be made to answer.
+    WaitFlushed,
+    Ask(Asks),
+}
+
+impl Session {
+    /// Takes messages until one has to wait. Whether any was taken.
+    pub(super) async fn take_messages(&mut self) -> Result<bool, End> {
+        let mut taken = false;
+        loop {
+            match self.gate() {
+                Gate::Take => {}
+                Gate::Wait => return Ok(taken),
+                Gate::WaitFlushed => {
+                    self.flush_upstream();
+                    return Ok(taken);
+                }
+                Gate::Ask(asks) => {
+                    self.ask(asks);
+                    return Ok(taken);
+                }
+            }
+            match self.decoder.next(&mut self.client.inbound)? {
+                Step::NeedMore => return Ok(taken),
+                Step::TooLong(tag) => self.too_long(tag)?,
+                Step::Message(frame) => self.on_frame(&frame).await?,
+            }
+            taken = true;
+        }
+    }
+
+    fn gate(&mut self) -> Gate {
+        if self.lease.link.outbound.len() >= HIGH_WATER || self.client.outbound.len() >= HIGH_WATER
+        {
+            return Gate::Wait;
+        }
+        if self.queue.len() >= MAX_PENDING {
+            return Gate::WaitFlushed;
+        }
+        match self.decoder.peek(&mut self.client.inbound) {
+            None | Some(b'S' | b'H' | b'X') => Gate::Take,
+            Some(b'd' | b'c' | b'f') => {
+                let due = self.who.is_bypass() && !self.copy_in && !self.queue.is_empty();
+                if due { Gate::Wait } else { Gate::Take }
+            }
+            Some(_) if matches!(self.batch, Batch::Failed { .. }) => Gate::Take,
+            Some(_) if self.queue.has_barrier() => Gate::WaitFlushed,
+            Some(_) => self.gate_of_statements(),
+        }
+    }
+
+    fn gate_of_statements(&self) -> Gate {
+        let asks = if self.reapply {
+            Asks::Settings
+        } else if self.path.is_uncertain() && !self.who.is_bypass() {
+            Asks::SearchPath
+        } else {
+            return Gate::Take;
+        };
+        // Only an empty queue tells the transaction's state; a failed transaction answers nothing, and takes only
+        // statements that name no relation.
+        match (self.queue.is_empty(), self.status) {
+            (false, _) => Gate::WaitFlushed,
+            (true, Status::Failed) => Gate::Take,
+            (true, Status::Idle | Status::Transaction) => Gate::Ask(asks),
+        }
+    }
+
+    /// Makes PostgreSQL answer everything pending, without ending the batch.
+    fn flush_upstream(&mut self) {
+        if !self.flushed {
+            Wire(&mut self.lease.link.outbound).flush();
+            self.flushed = true;
+        }
+    }
+
+    async fn on_frame(&mut self, frame: &Frame) -> Result<(), End> {
+        match frame.tag {
+            b'X' => Err(End::Terminated),
+            b'S' => {
+                self.on_sync();
+                Ok(())
+            }
+            b'd' | b'c' | b'f' => {
+                self.on_copy_data(frame);
+                Ok(())
+            }
+            _ if matches!(self.batch, Batch::Failed { .. }) => Ok(()),
+            b'H' => {
+                self.flush_upstream();
+                Ok(())
+            }
+            _ if self.copy_in => Err(End::Fatal(Report::fatal(
+                "08P01",
+                "unexpected message type during COPY from stdin",
+            ))),
+            b'Q' => self.on_query(frame).await,
+            b'F' => {
+                let report =
+                    Report::error("0A000", "pgcordon does not support the function call protocol");
+                self.refuse_simple(self.who.refused("function_call", "", report));
+                Ok(())
+            }
+            b'P' | b'B' | b'D' | b'E' | b'C' => {
+                match self.on_extended(frame).await? {
+                    Ok(()) => {}
+                    Err(report) => self.refuse_extended(report),
+                }
+                Ok(())
+            }
+            other => Err(End::Fatal(Report::fatal(
+                "08P01",
+                format!("unexpected frontend message type {other}"),
+            ))),
+        }
+    }
+
+    /// A message over its limit was skipped.
+    fn too_long(&mut self, tag: u8) -> Result<(), End> {
+        let report = || {
+            let report = Report::error("54000", "message is longer than pgcordon's limit");
+            self.who.refused("message_length", "", report)
+        };
+        match tag {
+            _ if matches!(self.batch, Batch::Failed { .. }) => {}
+            b'Q' | b'F' if !self.copy_in => {
+                let report = report();
+                self.refuse_simple(report);
+            }
+            b'P' | b'B' | b'D' | b'E' | b'C' if !self.copy_in => {
+                let report = report();
+                self.refuse_extended(report);
+            }
+            _ => {
+                return Err(End::Fatal(Report::fatal(
+                    "54000",
+                    "message is longer than pgcordon's limit",
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_query(&mut self, frame: &Frame) -> Result<(), End> {
+        let verdict = match message::read_query(&frame.body) {
+            Ok(text) => self.clear(text, bytes::Bytes::new()).await?,
+            Err(malformed) => Err(Report::error("08P01", malformed.to_string())),
+        };
+        match verdict {
+            Ok(prepared) => {
+                Wire(&mut self.lease.link.outbound).query(&prepared.cleared);
+                self.names.drop_unnamed();
+                self.batch = Batch::Closed;
+                self.flushed = true;
+                self.push(Pending::Query { prepared: Arc::new(prepared), index: 0 });
+            }
+            Err(report) => self.refuse_simple(report),
+        }
+        Ok(())
+    }
+
+    pub(super) fn push(&mut self, pending: Pending) {
+        self.queue.push(pending, self.path.is_touched());
+    }
+
+    /// Judges a text with the newest policy and catalog.
+    pub(super) async fn clear(
+        &mut self,
+        text: &[u8],
+        types: bytes::Bytes,
+    ) -> Result<Result<Prepared, Report>, End> {
+        self.refresh_who()?;
+        let Ok(text) = std::str::from_utf8(text) else {
+            let report = Report::error("22021", "invalid byte sequence for encoding \"UTF8\"");
+            return Ok(Err(self.who.refused("encoding", "", report)));
+        };
+        let text: Arc<str> = text.into();
+        Ok(self.who.judge(&mut self.path, &text).await.map(|cleared| Prepared {
+            text,
+            cleared,
+            types,
+            epoch: self.who.state.epoch,
+            path: self.path.generation(),
+        }))
+    }
+
+    /// Somebody who may not connect any more does not go on.
+    pub(super) fn refresh_who(&mut self) -> Result<(), End> {
+        match self.who.refresh() {
+            Ok(true) => {
+                let user = &self.who.database.upstream.user;
+                self.path.resolve(&self.who.state.snapshot, user);
+                Ok(())
+            }
+            Ok(false) => Ok(()),
+            Err(ConnectDenial::UnknownDatabase | ConnectDenial::NotAllowed { .. }) => {
+                Err(End::Fatal(Report::fatal(
+                    "57P01",
+                    "terminating connection because the policy no longer permits it",
+                )))
+            }
+        }
+    }
+
+    /// Nothing is open upstream: a refusal needs no word to PostgreSQL.
+    fn is_quiet(&self) -> bool {
+        self.queue.is_empty() && self.batch == Batch::Closed && self.status == Status::Idle
+    }
+
+    fn refuse_simple(&mut self, report: Report) {
+        if self.is_quiet() {
+            let mut bytes = BytesMut::new();
+            report.put(&mut bytes);
+            Status::Idle.put(&mut bytes);
+            self.push(Pending::Local(bytes));
+            return;
+        }
+        Wire(&mut self.lease.link.outbound).own_query(Own::Fail);
+        self.names.drop_unnamed();
+        self.batch = Batch::Closed;
+        self.flushed = true;
+        self.push(Pending::Fail { report, simple: true });
+    }
+
+    /// Everything up to Sync is discarded, as after an error of PostgreSQL's.
+    fn refuse_extended(&mut self, report: Report) {
+        if self.is_quiet() {
+            let mut bytes = BytesMut::new();
+            report.put(&mut bytes);
+            self.push(Pending::Local(bytes));
+            self.batch = Batch::Failed { upstream: false };
+            return;
+        }
+        let mut wire = Wire(&mut self.lease.link.outbound);
+        wire.own_parse(Own::Fail);
+        wire.flush();
+        self.flushed = true;
+        self.push(Pending::Fail { report, simple: false });
+        self.batch = Batch::Failed { upstream: true };
+    }
+
+    fn on_sync(&mut self) {
+        if self.batch == (Batch::Failed { upstream: false }) {
+            let mut bytes = BytesMut::new();
+            self.status.put(&mut bytes);
+            self.push(Pending::Local(bytes));
+        } else {
+            Wire(&mut self.lease.link.outbound).sync();
+            // PostgreSQL ignores it while it waits for rows.
+            if !self.copy_in {
+                self.push(Pending::Sync { ours: false });
+            }
+            self.flushed = true;
+        }
+        if !self.copy_in {
+            self.batch = Batch::Closed;
+        }
+    }
+
+    /// Outside of COPY FROM STDIN it is ignored, as by PostgreSQL.
+    fn on_copy_data(&mut self, frame: &Frame) {
+        if !self.copy_in {
+            return;
+        }
+        Wire(&mut self.lease.link.outbound).copy(frame.tag, &frame.body);
+        if frame.tag != b'd' {
+            self.copy_in = false;
+        }
+    }
+}

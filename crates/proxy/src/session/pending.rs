@@ -1,0 +1,163 @@
+//! What is outstanding at PostgreSQL, in order: which answer belongs to which message.
+//!
+//! In:  messages as they are sent upstream, and answers of our own that must keep their turn.
+//! Out: for each answer, the message that it belongs to.
+//!
+//! Invariants:
+//! - First in, first out, as PostgreSQL answers.
+//! - Bounded by the session, which stops reading from the client.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use pgcordon_rewrite::{Effect, StatementKind};
+
+use super::names::{Change, Prepared};
+use crate::message::Report;
+
+/// One outstanding message.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// Messages of our own for the client, nothing upstream.
+    Local(BytesMut),
+    /// `ours`: the client did not send it and does not hear of it.
+    Parse {
+        change: Change,
+        prepared: Arc<Prepared>,
+        ours: bool,
+    },
+    /// The statement, where it is known.
+    Bind {
+        change: Option<Change>,
+        prepared: Option<Arc<Prepared>>,
+    },
+    Close {
+        change: Change,
+        ours: bool,
+    },
+    DescribeStatement(Option<Arc<Prepared>>),
+    DescribePortal(Option<Arc<Prepared>>),
+    Execute(Option<Arc<Prepared>>),
+    /// A simple query, and the statement of it that is being answered.
+    Query {
+        prepared: Arc<Prepared>,
+        index: usize,
+    },
+    /// Also what is left of a simple query that failed: ReadyForQuery.
+    Sync {
+        ours: bool,
+    },
+    /// A statement of ours that fails, in place of a refused one: its error becomes this report.
+    Fail {
+        report: Report,
+        simple: bool,
+    },
+    /// Parse, Bind, Execute, Close, Close of our own.
+    Own {
+        asks: Asks,
+        value: Option<String>,
+        closed: u8,
+    },
+}
+
+/// Why the proxy runs a statement of its own in a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Asks {
+    /// Which search_path.
+    SearchPath,
+    /// To apply the startup settings again.
+    Settings,
+}
+
+impl Pending {
+    /// Whether later messages can only be judged once this one is answered.
+    fn is_barrier(&self, path_touched: bool) -> bool {
+        let statements = match self {
+            Self::Own { .. } => return true,
+            Self::Execute(Some(prepared)) | Self::Query { prepared, .. } => {
+                prepared.cleared.statements()
+            }
+            Self::Local(_)
+            | Self::Parse { .. }
+            | Self::Bind { .. }
+            | Self::Close { .. }
+            | Self::DescribeStatement(_)
+            | Self::DescribePortal(_)
+            | Self::Execute(None)
+            | Self::Sync { .. }
+            | Self::Fail { .. } => return false,
+        };
+        statements.iter().any(|statement| {
+            statement.effect != Effect::None
+                || (path_touched && statement.kind == StatementKind::Transaction)
+        })
+    }
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    entries: VecDeque<(Pending, bool)>,
+    barriers: usize,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, pending: Pending, path_touched: bool) {
+        let barrier = pending.is_barrier(path_touched);
+        self.barriers += usize::from(barrier);
+        self.entries.push_back((pending, barrier));
+    }
+
+    /// Puts something in front, in place of what was taken.
+    pub(super) fn put_back(&mut self, pending: Pending) {
+        let barrier = pending.is_barrier(true);
+        self.barriers += usize::from(barrier);
+        self.entries.push_front((pending, barrier));
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Pending> {
+        let (pending, barrier) = self.entries.pop_front()?;
+        self.barriers -= usize::from(barrier);
+        Some(pending)
+    }
+
+    pub(super) fn front(&self) -> Option<&Pending> {
+        self.entries.front().map(|(pending, _)| pending)
+    }
+
+    pub(super) fn front_mut(&mut self) -> Option<&mut Pending> {
+        self.entries.front_mut().map(|(pending, _)| pending)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn has_barrier(&self) -> bool {
+        self.barriers > 0
+    }
+
+    /// Takes what PostgreSQL skips after an error: everything up to the next Sync. The flag says that one was found.
+    pub(super) fn skip_to_sync(&mut self) -> (Vec<Pending>, bool) {
+        let mut skipped = Vec::new();
+        while let Some(front) = self.front() {
+            if matches!(front, Pending::Sync { .. }) {
+                return (skipped, true);
+            }
+            skipped.extend(self.pop());
+        }
+        (skipped, false)
+    }
+
+    /// COPY FROM STDIN in the extended protocol ignores a Sync that follows its Execute (chapter 55.2.6).
+    pub(super) fn drop_syncs_behind_front(&mut self) {
+        while matches!(self.entries.get(1), Some((Pending::Sync { .. }, _))) {
+            self.entries.remove(1);
+        }
+    }
+}

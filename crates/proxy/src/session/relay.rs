@@ -1,0 +1,525 @@
+//! PostgreSQL's answers on their way to the client.
+//!
+//! In:  backend bytes.
+//! Out: the same bytes, but for columns of ours, fields of errors, and answers to messages of ours.
+//!
+//! Invariants:
+//! - An answer that does not belong to the oldest outstanding message ends the session: nothing is passed on whose
+//!   statement is not known.
+//! - Rows of a statement whose shape is `AsIs` are copied as they came, in pieces as they come.
+
+use bytes::{Buf as _, Bytes};
+use pgcordon_rewrite::{ClearedStatement, Effect, RowShape, StatementKind};
+
+use super::names::Prepared;
+use super::pending::{Asks, Pending};
+use super::{Batch, End, HIGH_WATER, Session};
+use crate::answer;
+use crate::frame::{self, Frame, HEADER};
+use crate::message::{Report, Status};
+
+/// Longest answer that is held in memory: a row to be trimmed, an error, a description.
+const MAX_HELD: usize = 64 << 20;
+
+/// A message that is passed through, or thrown away, in pieces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Relaying {
+    Nothing,
+    /// So many bytes still go to the client.
+    Pass(usize),
+    /// So many bytes are still thrown away.
+    Drop(usize),
+}
+
+/// What the client is told of a parameter; the upstream role is nobody's business.
+pub(super) fn reported<'v>(name: &[u8], value: &'v [u8], user: &'v str) -> Option<&'v [u8]> {
+    match name {
+        b"session_authorization" => Some(user.as_bytes()),
+        b"is_superuser" => Some(b"off"),
+        _ => Some(value),
+    }
+}
+
+fn fault(what: &str, tag: u8) -> End {
+    End::Fault(format!("{what} `{}`", tag.escape_ascii()))
+}
+
+impl Session {
+    /// Passes on what is there, as far as the client's buffer allows. Whether anything moved.
+    pub(super) fn relay(&mut self) -> Result<bool, End> {
+        let mut moved = false;
+        loop {
+            moved |= self.emit_local();
+            if self.client.outbound.len() >= HIGH_WATER || !self.relay_step()? {
+                return Ok(moved);
+            }
+            moved = true;
+        }
+    }
+
+    /// Messages of our own whose turn it is.
+    fn emit_local(&mut self) -> bool {
+        let mut moved = false;
+        while matches!(self.queue.front(), Some(Pending::Local(_))) {
+            if let Some(Pending::Local(bytes)) = self.queue.pop() {
+                self.client.outbound.extend_from_slice(&bytes);
+                moved = true;
+            }
+        }
+        moved
+    }
+
+    fn relay_step(&mut self) -> Result<bool, End> {
+        match self.relaying {
+            Relaying::Nothing => {}
+            Relaying::Pass(left) => return Ok(self.move_bytes(left, true)),
+            Relaying::Drop(left) => return Ok(self.move_bytes(left, false)),
+        }
+        let inbound = &mut self.lease.link.inbound;
+        let header = frame::header(inbound).map_err(|error| End::Fault(error.to_string()))?;
+        let Some((tag, length)) = header else {
+            return Ok(false);
+        };
+        if let Some(shape) = self.streamed(tag)? {
+            self.relaying = match shape {
+                RowShape::AsIs => Relaying::Pass(self.run_length(tag)),
+                RowShape::DropRows => Relaying::Drop(HEADER + length),
+                RowShape::DropLastColumn => return self.answer_when_whole(tag, length),
+            };
+            return Ok(true);
+        }
+        self.answer_when_whole(tag, length)
+    }
+
+    fn move_bytes(&mut self, left: usize, pass: bool) -> bool {
+        let inbound = &mut self.lease.link.inbound;
+        let now = left.min(inbound.len());
+        if pass {
+            self.client.outbound.extend_from_slice(&inbound[..now]);
+        }
+        inbound.advance(now);
+        self.relaying = match (left - now, pass) {
+            (0, _) => Relaying::Nothing,
+            (left, true) => Relaying::Pass(left),
+            (left, false) => Relaying::Drop(left),
+        };
+        now > 0
+    }
+
+    /// Bytes of all messages of that type from the front on, the last one perhaps not all there.
+    fn run_length(&self, tag: u8) -> usize {
+        let inbound = &self.lease.link.inbound;
+        let mut end = 0;
+        while let Some(Ok(Some((next, length)))) = inbound.get(end..).map(frame::header) {
+            if next != tag {
+                break;
+            }
+            end += HEADER + length;
+        }
+        end
+    }
+
+    /// The shape of rows that need not be held whole; `None` for every other message.
+    fn streamed(&self, tag: u8) -> Result<Option<RowShape>, End> {
+        match (tag, self.queue.front()) {
+            (b'D', Some(Pending::Execute(prepared))) => {
+                self.shape(prepared.as_deref(), 0).map(Some)
+            }
+            (b'D', Some(Pending::Query { prepared, index })) => {
+                self.shape(Some(prepared), *index).map(Some)
+            }
+            (b'd', Some(Pending::Execute(_) | Pending::Query { .. })) => Ok(Some(RowShape::AsIs)),
+            (b'D', Some(Pending::Own { .. })) => Ok(None),
+            (b'D' | b'd', _) => Err(fault("rows that nobody asked for", tag)),
+            (_, _) => Ok(None),
+        }
+    }
+
+    /// Only a bypass principal's statement can be unknown, and it is never changed.
+    fn shape(&self, prepared: Option<&Prepared>, index: usize) -> Result<RowShape, End> {
+        match prepared.and_then(|prepared| prepared.cleared.statements().get(index)) {
+            Some(statement) => Ok(statement.rows),
+            None if self.who.is_bypass() => Ok(RowShape::AsIs),
+            None => Err(End::Fault("rows of a statement that was not cleared".to_owned())),
+        }
+    }
+
+    fn answer_when_whole(&mut self, tag: u8, length: usize) -> Result<bool, End> {
+        if length > MAX_HELD {
+            return Err(fault("too long a message", tag));
+        }
+        let inbound = &mut self.lease.link.inbound;
+        if inbound.len() < HEADER + length {
+            return Ok(false);
+        }
+        inbound.advance(HEADER);
+        let body = inbound.split_to(length).freeze();
+        self.answer(&Frame { tag, body })?;
+        Ok(true)
+    }
+
+    fn answer(&mut self, frame: &Frame) -> Result<(), End> {
+        let own = matches!(self.queue.front(), Some(Pending::Own { .. }));
+        match frame.tag {
+            b'S' => self.on_parameter(&frame.body),
+            b'N' => self.put_report(b'N', &frame.body, None),
+            b'A' if self.who.is_bypass() => {
+                self.forward(frame);
+                Ok(())
+            }
+            b'A' => Ok(()),
+            b'E' => self.on_error(&frame.body),
+            b'Z' => self.on_ready(&frame.body),
+            _ if own => self.on_own(frame),
+            b'1' | b'2' | b'3' => self.on_done(frame),
+            b't' => self.on_parameters(frame),
+            b'T' | b'n' => self.on_description(frame),
+            b'D' => self.on_row(frame),
+            b'C' | b'I' | b's' => self.on_complete(frame),
+            b'G' | b'H' | b'c' => self.on_copy(frame),
+            tag => Err(fault("unexpected message", tag)),
+        }
+    }
+
+    fn forward(&mut self, frame: &Frame) {
+        frame::put(&mut self.client.outbound, frame.tag, |out| out.extend_from_slice(&frame.body));
+    }
+
+    fn on_parameter(&mut self, body: &Bytes) -> Result<(), End> {
+        self.lease.parameter(body)?;
+        let mut reader = frame::Reader::new(body);
+        let (name, value) = (reader.text()?, reader.text()?);
+        if let Some(value) = reported(name, value, self.who.user()) {
+            crate::message::put_parameter(&mut self.client.outbound, name, value);
+        }
+        Ok(())
+    }
+
+    /// Errors and notices, edited for those without bypass.
+    fn put_report(&mut self, tag: u8, body: &[u8], prepared: Option<&Prepared>) -> Result<(), End> {
+        let out = &mut self.client.outbound;
+        if self.who.is_bypass() {
+            frame::put(out, tag, |out| out.extend_from_slice(body));
+            return Ok(());
+        }
+        let texts = prepared.map(Prepared::texts);
+        Ok(answer::put_restricted(out, tag, body, &self.who.mark, texts)?)
+    }
+
+    fn on_error(&mut self, body: &[u8]) -> Result<(), End> {
+        match self.queue.pop() {
+            None => self.put_report(b'E', body, None),
+            Some(Pending::Query { prepared, .. }) => {
+                self.copy_in = false;
+                self.put_report(b'E', body, Some(&prepared))?;
+                self.queue.put_back(Pending::Sync { ours: false });
+                Ok(())
+            }
+            Some(sync @ Pending::Sync { .. }) => {
+                self.queue.put_back(sync);
+                self.put_report(b'E', body, None)
+            }
+            Some(Pending::Fail { report, simple }) => self.on_refusal(body, &report, simple),
+            Some(Pending::Own { asks, .. }) => self.on_own_error(asks, body),
+            Some(Pending::Local(_)) => Err(fault("an error before our own message", b'E')),
+            Some(Pending::Parse { change, prepared, .. }) => {
+                self.put_report(b'E', body, Some(&prepared))?;
+                self.names.failed(change);
+                self.skip_batch();
+                Ok(())
+            }
+            Some(Pending::Bind { change, prepared }) => {
+                self.put_report(b'E', body, prepared.as_deref())?;
+                if let Some(change) = change {
+                    self.names.failed(change);
+                }
+                self.skip_batch();
+                Ok(())
+            }
+            Some(Pending::Close { change, .. }) => {
+                self.names.undo(change);
+                self.skip_batch();
+                self.put_report(b'E', body, None)
+            }
+            Some(
+                Pending::DescribeStatement(prepared)
+                | Pending::DescribePortal(prepared)
+                | Pending::Execute(prepared),
+            ) => {
+                self.copy_in = false;
+                self.skip_batch();
+                self.put_report(b'E', body, prepared.as_deref())
+            }
+        }
+    }
+
+    /// Our failing statement has failed: the client gets the refusal, or, in a transaction that had failed before,
+    /// what PostgreSQL says to everything there.
+    fn on_refusal(&mut self, body: &[u8], report: &Report, simple: bool) -> Result<(), End> {
+        if &answer::sqlstate(body)? == b"25P02" {
+            self.put_report(b'E', body, None)?;
+        } else {
+            report.put(&mut self.client.outbound);
+        }
+        if simple {
+            self.queue.put_back(Pending::Sync { ours: false });
+        } else {
+            self.skip_batch();
+        }
+        Ok(())
+    }
+
+    /// PostgreSQL skips up to the next Sync, which may not have been sent yet.
+    fn skip_batch(&mut self) {
+        let (skipped, found) = self.queue.skip_to_sync();
+        for pending in skipped.into_iter().rev() {
+            match pending {
+                Pending::Parse { change, .. }
+                | Pending::Close { change, .. }
+                | Pending::Bind { change: Some(change), .. } => self.names.undo(change),
+                Pending::Bind { change: None, .. }
+                | Pending::Local(_)
+                | Pending::DescribeStatement(_)
+                | Pending::DescribePortal(_)
+                | Pending::Execute(_)
+                | Pending::Query { .. }
+                | Pending::Sync { .. }
+                | Pending::Fail { .. }
+                | Pending::Own { .. } => {}
+            }
+        }
+        if !found {
+            self.batch = Batch::Failed { upstream: true };
+        }
+    }
+
+    fn on_ready(&mut self, body: &[u8]) -> Result<(), End> {
+        let ours = match self.queue.pop() {
+            Some(Pending::Sync { ours }) => ours,
+            Some(Pending::Query { prepared, index })
+                if index >= prepared.cleared.statements().len() || self.who.is_bypass() =>
+            {
+                false
+            }
+            _ => return Err(fault("unexpected message", b'Z')),
+        };
+        self.status = Status::read(body)?;
+        if self.status == Status::Idle {
+            self.path.idle();
+            // Later messages may have made portals of the next transaction already.
+            if self.queue.is_empty() && self.batch == Batch::Closed {
+                self.names.drop_portals();
+            }
+            if std::mem::take(&mut self.catalog_touched) {
+                self.who.database.refresh_soon();
+            }
+        }
+        if !ours {
+            self.status.put(&mut self.client.outbound);
+        }
+        Ok(())
+    }
+
+    /// ParseComplete, BindComplete, CloseComplete.
+    fn on_done(&mut self, frame: &Frame) -> Result<(), End> {
+        let ours = match (frame.tag, self.queue.pop()) {
+            (b'1', Some(Pending::Parse { ours, .. })) => ours,
+            (b'2', Some(Pending::Bind { .. })) => false,
+            (b'3', Some(Pending::Close { ours, .. })) => ours,
+            (tag, _) => return Err(fault("unexpected message", tag)),
+        };
+        if !ours {
+            self.forward(frame);
+        }
+        Ok(())
+    }
+
+    /// ParameterDescription, which RowDescription or NoData follows.
+    fn on_parameters(&mut self, frame: &Frame) -> Result<(), End> {
+        match self.queue.front() {
+            Some(Pending::DescribeStatement(_)) => {
+                self.forward(frame);
+                Ok(())
+            }
+            _ => Err(fault("unexpected message", frame.tag)),
+        }
+    }
+
+    fn on_description(&mut self, frame: &Frame) -> Result<(), End> {
+        let (prepared, index) = match self.queue.front() {
+            Some(Pending::DescribeStatement(prepared) | Pending::DescribePortal(prepared)) => {
+                (prepared.clone(), None)
+            }
+            Some(Pending::Query { prepared, index }) if frame.tag == b'T' => {
+                (Some(prepared.clone()), Some(*index))
+            }
+            _ => return Err(fault("unexpected message", frame.tag)),
+        };
+        if index.is_none() {
+            self.queue.pop();
+        }
+        if frame.tag == b'n' {
+            self.forward(frame);
+            return Ok(());
+        }
+        match self.shape(prepared.as_deref(), index.unwrap_or(0))? {
+            RowShape::AsIs => self.forward(frame),
+            // The simple protocol has no NoData.
+            RowShape::DropRows if index.is_some() => {}
+            RowShape::DropRows => frame::put(&mut self.client.outbound, b'n', |_| {}),
+            RowShape::DropLastColumn => {
+                let visible = visible(prepared.as_deref(), index.unwrap_or(0));
+                let out = &mut self.client.outbound;
+                answer::put_description_without_last(out, &frame.body, visible)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A row that loses its last column; all others are streamed.
+    fn on_row(&mut self, frame: &Frame) -> Result<(), End> {
+        let visible = match self.queue.front() {
+            Some(Pending::Execute(prepared)) => visible(prepared.as_deref(), 0),
+            Some(Pending::Query { prepared, index }) => visible(Some(prepared), *index),
+            _ => return Err(fault("unexpected message", frame.tag)),
+        };
+        Ok(answer::put_row_without_last(&mut self.client.outbound, &frame.body, visible)?)
+    }
+
+    /// CommandComplete, EmptyQueryResponse, PortalSuspended.
+    fn on_complete(&mut self, frame: &Frame) -> Result<(), End> {
+        let (prepared, at) = match self.queue.front_mut() {
+            Some(Pending::Query { prepared, index }) if frame.tag != b's' => {
+                let at = *index;
+                *index += 1;
+                (Some(prepared.clone()), at)
+            }
+            Some(Pending::Execute(prepared)) => {
+                let prepared = prepared.clone();
+                self.queue.pop();
+                (prepared, 0)
+            }
+            _ => return Err(fault("unexpected message", frame.tag)),
+        };
+        self.forward(frame);
+        if frame.tag != b's' {
+            self.copy_in = false;
+            let statement = prepared.as_deref().and_then(|one| one.cleared.statements().get(at));
+            match statement {
+                Some(statement) => self.completed(&statement.clone(), &frame.body),
+                None => self.catalog_touched |= self.who.is_bypass(),
+            }
+        }
+        Ok(())
+    }
+
+    fn completed(&mut self, statement: &ClearedStatement, tag: &[u8]) {
+        match &statement.effect {
+            Effect::None => {}
+            Effect::SearchPath { .. } | Effect::ResetSearchPath => self.path.changed(),
+            Effect::ResetAll => self.settings_lost(),
+            Effect::DiscardAll => {
+                self.settings_lost();
+                self.names.deallocate(None);
+                self.names.drop_portals();
+            }
+            Effect::Deallocate(name) => self.names.deallocate(name.as_deref()),
+        }
+        match statement.kind {
+            StatementKind::Transaction if tag.starts_with(b"ROLLBACK") => {
+                self.path.rolled_back();
+                // After ROLLBACK TO the transaction lives again.
+                if self.status == Status::Failed {
+                    self.status = Status::Transaction;
+                }
+            }
+            StatementKind::Other => self.catalog_touched = true,
+            StatementKind::Transaction
+            | StatementKind::Select
+            | StatementKind::Insert
+            | StatementKind::Update
+            | StatementKind::Delete
+            | StatementKind::CopyOut
+            | StatementKind::Set
+            | StatementKind::Show
+            | StatementKind::Deallocate
+            | StatementKind::Discard => {}
+        }
+    }
+
+    fn settings_lost(&mut self) {
+        self.path.changed();
+        self.reapply = self.settings.statement().is_some();
+    }
+
+    /// CopyInResponse, CopyOutResponse, CopyDone.
+    fn on_copy(&mut self, frame: &Frame) -> Result<(), End> {
+        match self.queue.front() {
+            Some(Pending::Query { .. } | Pending::Execute(_)) => {}
+            _ => return Err(fault("unexpected message", frame.tag)),
+        }
+        if frame.tag == b'G' {
+            if !self.who.is_bypass() {
+                return Err(fault("COPY FROM of a restricted principal", frame.tag));
+            }
+            self.copy_in = true;
+            if matches!(self.queue.front(), Some(Pending::Execute(_))) {
+                self.queue.drop_syncs_behind_front();
+            }
+        }
+        self.forward(frame);
+        Ok(())
+    }
+
+    /// Answers to a statement of ours: swallowed.
+    fn on_own(&mut self, frame: &Frame) -> Result<(), End> {
+        let Some(Pending::Own { value, closed, .. }) = self.queue.front_mut() else {
+            return Err(fault("unexpected message", frame.tag));
+        };
+        match frame.tag {
+            b'1' | b'2' | b'C' => Ok(()),
+            b'D' => {
+                *value = crate::upstream::first_column(&frame.body)?;
+                Ok(())
+            }
+            b'3' if *closed == 0 => {
+                *closed = 1;
+                Ok(())
+            }
+            b'3' => self.own_done(),
+            tag => Err(fault("unexpected message", tag)),
+        }
+    }
+
+    fn own_done(&mut self) -> Result<(), End> {
+        self.own_failures = 0;
+        match self.queue.pop() {
+            Some(Pending::Own { asks: Asks::SearchPath, value, .. }) => {
+                let user = &self.who.database.upstream.user;
+                self.path.show(&value.unwrap_or_default(), &self.who.state.snapshot, user);
+                Ok(())
+            }
+            Some(Pending::Own { asks: Asks::Settings, .. }) => {
+                self.reapply = false;
+                self.path.changed();
+                Ok(())
+            }
+            _ => Err(fault("unexpected message", b'3')),
+        }
+    }
+
+    /// Asked again at the next chance, unless the client's batch is in the way or it keeps failing.
+    fn on_own_error(&mut self, asks: Asks, body: &[u8]) -> Result<(), End> {
+        self.own_failures += 1;
+        let (_, synced) = self.queue.skip_to_sync();
+        if synced && self.own_failures < 3 {
+            return Ok(());
+        }
+        Err(End::Fault(format!("{asks:?} failed: {}", answer::primary_message(body))))
+    }
+}
+
+fn visible(prepared: Option<&Prepared>, index: usize) -> usize {
+    let statement = prepared.and_then(|prepared| prepared.cleared.statements().get(index));
+    statement.map_or(0, |statement| statement.visible_columns)
+}

@@ -1,0 +1,179 @@
+//! Who a session runs as, and how a statement of theirs is judged.
+//!
+//! In:  a statement's text.
+//! Out: a [`Cleared`], or the [`Report`] that the client gets instead.
+//!
+//! Invariants:
+//! - One [`State`] per statement.
+//! - A panic while judging is a refusal and an alarm; the session goes on.
+//! - A long text is judged on a thread of its own, so that other sessions go on.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use pgcordon_policy::{ConnectDenial, Principal};
+use pgcordon_rewrite::{Cleared, Context, Mark, Refusal, enforce};
+
+use super::path::SearchPath;
+use crate::event::{Event, RefusalId, emit};
+use crate::message::{Report, Severity};
+use crate::state::{Database, State};
+
+/// Longer texts are judged on a thread of their own.
+const LONG: usize = 32 * 1024;
+
+/// A person connected to a database.
+#[derive(Clone, Debug)]
+pub(crate) struct Who {
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) database: Arc<Database>,
+    pub(crate) state: Arc<State>,
+    pub(crate) mark: Arc<Mark>,
+    pub(crate) max_statement_bytes: usize,
+}
+
+/// Why there is no verdict but a refusal.
+#[derive(Debug)]
+enum Refused {
+    Refusal(Refusal),
+    Panic,
+}
+
+impl Who {
+    pub(crate) fn user(&self) -> &str {
+        &self.principal.name
+    }
+
+    pub(crate) fn is_bypass(&self) -> bool {
+        self.principal.bypass
+    }
+
+    /// Takes the newest state. The person may have other roles in it, or none at all.
+    pub(super) fn refresh(&mut self) -> Result<bool, ConnectDenial> {
+        let state = self.database.state();
+        if state.epoch == self.state.epoch {
+            return Ok(false);
+        }
+        let Principal { name, database, .. } = self.principal.as_ref();
+        self.principal = Arc::new(state.policy.principal(name, database)?);
+        self.state = state;
+        Ok(true)
+    }
+
+    /// Judges a text; a relation that nobody knows may be newer than the snapshot.
+    pub(super) async fn judge(
+        &mut self,
+        path: &mut SearchPath,
+        text: &Arc<str>,
+    ) -> Result<Cleared, Report> {
+        let mut outcome = self.decide(path.schemas(), text).await;
+        if let Err(Refused::Refusal(Refusal::UnknownRelation { .. })) = &outcome {
+            self.database.refresh().await;
+            // A person who may not connect any more is met at their next statement.
+            if let Ok(true) = self.refresh() {
+                path.resolve(&self.state.snapshot, &self.database.upstream.user);
+                outcome = self.decide(path.schemas(), text).await;
+            }
+        }
+        match outcome {
+            Ok(cleared) => {
+                self.audit_bypass(&cleared, text);
+                Ok(cleared)
+            }
+            Err(refused) => Err(self.refuse(&refused, text)),
+        }
+    }
+
+    async fn decide(&self, path: &[String], text: &Arc<str>) -> Result<Cleared, Refused> {
+        if text.len() <= LONG {
+            return self.enforce(path, text);
+        }
+        let (who, path, text) = (self.clone(), path.to_vec(), text.clone());
+        let judging = move || who.enforce(&path, &text);
+        tokio::task::spawn_blocking(judging).await.unwrap_or(Err(Refused::Panic))
+    }
+
+    fn enforce(&self, path: &[String], text: &str) -> Result<Cleared, Refused> {
+        let context = Context {
+            snapshot: &self.state.snapshot,
+            policy: &self.state.bound,
+            principal: &self.principal,
+            search_path: path,
+            database: &self.principal.database,
+            mark: &self.mark,
+            max_statement_bytes: self.max_statement_bytes,
+        };
+        // Everything in the context is only read, so that a panic leaves nothing half done.
+        match catch_unwind(AssertUnwindSafe(|| enforce(text, context))) {
+            Ok(outcome) => outcome.map_err(Refused::Refusal),
+            Err(_panic) => Err(Refused::Panic),
+        }
+    }
+
+    fn refuse(&self, refused: &Refused, text: &str) -> Report {
+        let report = match refused {
+            Refused::Refusal(refusal) => {
+                let client = refusal.client_message(text);
+                if let Refusal::Verification(problem) = refusal {
+                    emit(&Event::Alarm { what: problem, user: self.user() });
+                }
+                Report {
+                    severity: Severity::Error,
+                    sqlstate: client.sqlstate,
+                    message: client.message,
+                    detail: client.detail,
+                    hint: client.hint,
+                    position: client.position,
+                }
+            }
+            Refused::Panic => {
+                emit(&Event::Alarm { what: "panic while judging a statement", user: self.user() });
+                Report::error("XX000", "pgcordon failed while it read the statement").hint(
+                    "This is a fault of pgcordon's. The statement was not sent to the database.",
+                )
+            }
+        };
+        let (code, reason) = match refused {
+            Refused::Refusal(refusal) => (refusal.code(), reason(refusal)),
+            Refused::Panic => ("panic", String::new()),
+        };
+        self.refused(code, &reason, report)
+    }
+
+    /// Gives a refusal its id, for the client and for the audit trail.
+    pub(super) fn refused(&self, code: &'static str, reason: &str, mut report: Report) -> Report {
+        let id = RefusalId::new();
+        let (user, database) = (self.user(), self.principal.database.as_str());
+        emit(&Event::Refused { id, user, database, code, reason });
+        if !report.detail.is_empty() {
+            report.detail.push(' ');
+        }
+        report.detail.push_str(&format!("Refusal {id}."));
+        report
+    }
+
+    fn audit_bypass(&self, cleared: &Cleared, text: &str) {
+        if !self.is_bypass() {
+            return;
+        }
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let kinds: Vec<String> =
+            cleared.statements().iter().map(|one| format!("{:?}", one.kind)).collect();
+        emit(&Event::Bypassed {
+            user: self.user(),
+            database: &self.principal.database,
+            kinds: &kinds.join(","),
+            text_hash: hasher.finish(),
+        });
+    }
+}
+
+/// What was refused, without a literal: a syntax error quotes the text, so it is left out.
+fn reason(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Syntax { .. } => "syntax error".to_owned(),
+        other => other.to_string(),
+    }
+}

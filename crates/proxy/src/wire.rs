@@ -1,0 +1,153 @@
+//! Everything that is written to PostgreSQL on a session's connection.
+//!
+//! In:  a [`Cleared`] statement, a statement of our own, or a message that carries no statement text.
+//! Out: messages in the upstream's outbound buffer.
+//!
+//! Invariants:
+//! - Statement text goes upstream from here only, and only as `Cleared` or [`Own`].
+
+use std::borrow::Cow;
+
+use bytes::{BufMut as _, BytesMut};
+use pgcordon_rewrite::Cleared;
+
+use crate::frame::{put, put_text};
+use crate::message::Bind;
+use crate::settings::Settings;
+
+/// Name of our own statements and portals; a client's own are told apart by [`is_reserved`].
+const OWN_NAME: &[u8] = b"pgcordon own";
+
+/// Whether a client may not use that name for a statement or a portal.
+pub(crate) fn is_reserved(name: &[u8]) -> bool {
+    name == OWN_NAME
+}
+
+/// A statement that the proxy itself needs. Holds nothing of a client's but quoted settings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Own<'a> {
+    /// Between two people.
+    DiscardAll,
+    /// A person left in the middle of a transaction.
+    Rollback,
+    /// Which schemas unqualified names mean now.
+    ShowSearchPath,
+    /// Fails, so that a refusal undoes the transaction as an error of PostgreSQL's would.
+    Fail,
+    /// The client's startup settings.
+    Settings(&'a Settings),
+}
+
+impl Own<'_> {
+    fn text(self) -> Cow<'static, str> {
+        match self {
+            Self::DiscardAll => "DISCARD ALL".into(),
+            Self::Rollback => "ROLLBACK".into(),
+            Self::ShowSearchPath => "SHOW search_path".into(),
+            Self::Fail => "SELECT pg_catalog.pgcordon_refused_a_statement()".into(),
+            Self::Settings(settings) => {
+                settings.statement().unwrap_or_else(|| "SELECT 1".to_owned()).into()
+            }
+        }
+    }
+}
+
+/// Writes messages behind each other; nothing is sent before the link is flushed.
+#[derive(Debug)]
+pub(crate) struct Wire<'a>(pub(crate) &'a mut BytesMut);
+
+impl Wire<'_> {
+    /// The simple protocol.
+    pub(crate) fn query(&mut self, cleared: &Cleared) {
+        put(self.0, b'Q', |body| put_text(body, cleared.sql().as_bytes()));
+    }
+
+    /// `types` are the declared type oids with their count, as the client sent them.
+    pub(crate) fn parse(&mut self, name: &[u8], cleared: &Cleared, types: &[u8]) {
+        put(self.0, b'P', |body| {
+            put_text(body, name);
+            put_text(body, cleared.sql().as_bytes());
+            body.put_slice(types);
+        });
+    }
+
+    /// The simple protocol, for a statement of our own.
+    pub(crate) fn own_query(&mut self, own: Own<'_>) {
+        put(self.0, b'Q', |body| put_text(body, own.text().as_bytes()));
+    }
+
+    /// Parse alone, for [`Own::Fail`]: PostgreSQL refuses it there.
+    pub(crate) fn own_parse(&mut self, own: Own<'_>) {
+        put(self.0, b'P', |body| {
+            put_text(body, OWN_NAME);
+            put_text(body, own.text().as_bytes());
+            body.put_u16(0);
+        });
+    }
+
+    /// Parse, Bind, Execute and Close of a statement of our own: touches no name of the client's.
+    pub(crate) fn own_sequence(&mut self, own: Own<'_>) {
+        self.own_parse(own);
+        put(self.0, b'B', |body| {
+            put_text(body, OWN_NAME);
+            put_text(body, OWN_NAME);
+            body.put_slice(&[0; 6]);
+        });
+        self.execute(OWN_NAME, 0);
+        self.close(b'P', OWN_NAME);
+        self.close(b'S', OWN_NAME);
+    }
+
+    /// `formats` replaces the client's result formats.
+    pub(crate) fn bind(&mut self, bind: &Bind<'_>, formats: &[u8]) {
+        let count = u16::try_from(formats.len() / 2).expect("one more than the client's at most");
+        put(self.0, b'B', |body| {
+            put_text(body, bind.portal);
+            put_text(body, bind.statement);
+            body.put_slice(bind.parameters);
+            body.put_u16(count);
+            body.put_slice(formats);
+        });
+    }
+
+    /// `kind` is `S` or `P`.
+    pub(crate) fn describe(&mut self, kind: u8, name: &[u8]) {
+        self.named(b'D', kind, name);
+    }
+
+    /// `kind` is `S` or `P`.
+    pub(crate) fn close(&mut self, kind: u8, name: &[u8]) {
+        self.named(b'C', kind, name);
+    }
+
+    fn named(&mut self, tag: u8, kind: u8, name: &[u8]) {
+        put(self.0, tag, |body| {
+            body.put_u8(kind);
+            put_text(body, name);
+        });
+    }
+
+    pub(crate) fn execute(&mut self, portal: &[u8], max_rows: i32) {
+        put(self.0, b'E', |body| {
+            put_text(body, portal);
+            body.put_i32(max_rows);
+        });
+    }
+
+    pub(crate) fn sync(&mut self) {
+        put(self.0, b'S', |_| {});
+    }
+
+    pub(crate) fn flush(&mut self) {
+        put(self.0, b'H', |_| {});
+    }
+
+    pub(crate) fn terminate(&mut self) {
+        put(self.0, b'X', |_| {});
+    }
+
+    /// CopyData, CopyDone or CopyFail: rows of a COPY FROM that was cleared.
+    pub(crate) fn copy(&mut self, tag: u8, data: &[u8]) {
+        put(self.0, tag, |body| body.put_slice(data));
+    }
+}
