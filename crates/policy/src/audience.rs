@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::mistake::{MistakeKind, Report, did_you_mean};
+use crate::mistake::{MistakeKind, Report};
 use crate::people::People;
 use crate::yaml::{Fields, Node, Scalar, Value};
 
@@ -127,6 +127,11 @@ pub(crate) fn known<'a>(
     let all = defined.clone();
     if !defined.any(|name| name == scalar.text) {
         let message = format!("unknown {what} `{}`", scalar.text);
-        report.add(&scalar.place, MistakeKind::Reference, message, did_you_mean(&scalar.text, all));
+        report.add(
+            &scalar.place,
+            MistakeKind::Reference,
+            message,
+            report.suggest(&scalar.text, all),
+        );
     }
 }

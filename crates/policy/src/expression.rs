@@ -11,7 +11,7 @@
 use pgcordon_sql::catalog::ColumnId;
 use pgcordon_sql::template::{Problem, Purpose, check_syntax};
 
-use crate::mistake::{MistakeKind, Report, did_you_mean};
+use crate::mistake::{MistakeKind, Report};
 use crate::people::People;
 use crate::yaml::Scalar;
 
@@ -98,7 +98,7 @@ fn check_placeholder(
     if purpose == Use::Mask {
         words.push("column".to_owned());
     }
-    let near = did_you_mean(name, words.iter().map(String::as_str));
+    let near = report.suggest(name, words.iter().map(String::as_str));
     let hint = match (near.is_empty(), name.strip_prefix("user.")) {
         (false, _) => near,
         (true, Some(attribute)) => format!("declare `{attribute}` under `attributes`"),

@@ -80,6 +80,11 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
+/// Most mistakes that are told; a file of rubbish must not become a flood.
+const MAX_MISTAKES: usize = 1000;
+/// After so many mistakes there are no more suggestions: each compares with every known name.
+const MAX_SUGGESTIONS: usize = 200;
+
 /// Gathers mistakes; nobody stops at the first.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -95,6 +100,9 @@ impl Report {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
+        if self.mistakes.len() >= MAX_MISTAKES {
+            return;
+        }
         self.mistakes.push(Mistake {
             file: place.file.to_string(),
             line: place.line,
@@ -103,6 +111,16 @@ impl Report {
             hint: hint.into(),
             kind,
         });
+    }
+
+    /// As [`did_you_mean`], as long as the mistakes are few.
+    #[must_use]
+    pub fn suggest<'a>(&self, word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+        if self.mistakes.len() < MAX_SUGGESTIONS {
+            did_you_mean(word, known)
+        } else {
+            String::new()
+        }
     }
 
     /// Takes over mistakes found elsewhere.

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::mistake::{MistakeKind, Report, did_you_mean};
+use crate::mistake::{MistakeKind, Report};
 use crate::yaml::{Entry, Node};
 
 /// The sections that hold policy.
@@ -88,7 +88,7 @@ fn unknown_section(entry: &Entry, foreign: &[&str], report: &mut Report) {
         return;
     }
     let known = SECTIONS.iter().chain(foreign).copied();
-    let near = did_you_mean(key, known.clone());
+    let near = report.suggest(key, known.clone());
     let hint = if near.is_empty() {
         format!("known here: {}", known.collect::<Vec<&str>>().join(", "))
     } else {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashSet};
 use pgcordon_sql::catalog::{Relation, RelationId, RelationKind, Snapshot};
 
 use crate::bound::{BoundPolicy, BoundRelation};
-use crate::mistake::{Mistake, MistakeKind, Place, Report, did_you_mean};
+use crate::mistake::{Mistake, MistakeKind, Place, Report};
 use crate::name::{RelationPattern, is_system_schema};
 use crate::policy::Policy;
 use assign::Assigner;
@@ -150,7 +150,7 @@ fn check_pattern(
         .filter(|(_, relation)| takes_rules(relation))
         .map(|(_, relation)| format!("{}.{}", relation.schema, relation.name))
         .collect();
-    let near = did_you_mean(&pattern.to_string(), known.iter().map(String::as_str));
+    let near = report.suggest(&pattern.to_string(), known.iter().map(String::as_str));
     report.add(place, kind, message, near);
 }
 
@@ -174,7 +174,7 @@ fn report_unmatched(
     let unknown = rule.when_columns.iter().find(|column| !columns.contains_key(&*column.name));
     let place = unknown.map_or(&rule.place, |column| &column.place);
     let near = unknown
-        .map_or_else(String::new, |column| did_you_mean(&column.name, columns.keys().copied()));
+        .map_or_else(String::new, |column| report.suggest(&column.name, columns.keys().copied()));
     let message =
         format!("rule `{}`: no table of `{pattern}` has all its `when_columns`", rule.name);
     report.add(place, MistakeKind::UnknownRelation, message, near);

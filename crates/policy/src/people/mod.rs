@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribute::{AttributeType, AttributeValue};
 use crate::audience::{EVERYONE, known, names};
-use crate::mistake::{MistakeKind, Place, Report, did_you_mean};
+use crate::mistake::{MistakeKind, Place, Report};
 use crate::sections::Section;
 use crate::yaml::{Entry, Fields, Node, Scalar};
 
@@ -197,7 +197,7 @@ impl People {
         for entry in entries {
             let name = entry.key.text.as_str();
             let Some(kind) = self.attributes.get(name) else {
-                let near = did_you_mean(name, self.attributes.keys().map(String::as_str));
+                let near = report.suggest(name, self.attributes.keys().map(String::as_str));
                 let hint = if near.is_empty() { "declare it under `attributes`" } else { &near };
                 let message = format!("unknown attribute `{name}`");
                 report.add(&entry.key.place, MistakeKind::Reference, message, hint);

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::{ColumnName, RuleReader, Treatment, useless};
 use crate::audience::names;
 use crate::expression::Use;
-use crate::mistake::{MistakeKind, Place, Report, did_you_mean};
+use crate::mistake::{MistakeKind, Place, Report};
 use crate::yaml::{Entry, Fields, Node};
 
 impl RuleReader<'_> {
@@ -57,7 +57,7 @@ impl RuleReader<'_> {
         let word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '-';
         let digit_first = scalar.text.starts_with(|letter: char| letter.is_ascii_digit());
         if scalar.text.chars().all(word) && !digit_first && !is_constant(&scalar.text) {
-            let near = did_you_mean(&scalar.text, self.masks.keys().map(String::as_str));
+            let near = report.suggest(&scalar.text, self.masks.keys().map(String::as_str));
             let hint = if near.is_empty() { "define it under `masks`" } else { &near };
             let message = format!("unknown mask `{}`", scalar.text);
             report.add(&scalar.place, MistakeKind::Reference, message, hint);

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::audience::{Audience, names};
 use crate::decide::Command;
 use crate::expression::{ExpressionText, Use};
-use crate::mistake::{MistakeKind, Place, Report, did_you_mean};
+use crate::mistake::{MistakeKind, Place, Report};
 use crate::name::{RelationPattern, relation_pattern};
 use crate::people::People;
 use crate::sections::Section;
@@ -234,7 +234,7 @@ fn read_commands(node: Option<&Node>, restrictive: bool, report: &mut Report) ->
                 commands.insert(*command);
             }
             None => {
-                let near = did_you_mean(&scalar.text, COMMANDS.iter().map(|(name, _)| *name));
+                let near = report.suggest(&scalar.text, COMMANDS.iter().map(|(name, _)| *name));
                 let hint = if near.is_empty() { "select, insert, update, delete" } else { &near };
                 let message = format!("unknown command `{}`", scalar.text);
                 report.add(&scalar.place, MistakeKind::Structure, message, hint);

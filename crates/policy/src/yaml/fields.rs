@@ -7,7 +7,7 @@
 //! - No key is read and ignored: unknown ones, and those of parts that are not built yet, are mistakes.
 
 use super::{Entry, Node};
-use crate::mistake::{MistakeKind, Place, Report, did_you_mean};
+use crate::mistake::{MistakeKind, Place, Report};
 
 /// Words of the language that this version refuses, wherever they stand as a key.
 pub(crate) const NOT_YET: &[&str] = &[
@@ -72,7 +72,7 @@ fn unknown_key(entry: &Entry, what: &str, known: &[&str], report: &mut Report) {
         report.add(place, MistakeKind::Unsupported, message, "remove it");
         return;
     }
-    let near = did_you_mean(key, known.iter().copied());
+    let near = report.suggest(key, known.iter().copied());
     let hint = if near.is_empty() { format!("known here: {}", known.join(", ")) } else { near };
     let message = format!("unknown key `{key}` in {what}");
     report.add(place, MistakeKind::Structure, message, hint);

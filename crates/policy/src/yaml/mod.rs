@@ -30,6 +30,8 @@ pub use scalar::{Scalar, Style};
 
 /// Longest file, in bytes.
 const MAX_BYTES: usize = 4 << 20;
+/// Longest line, in bytes: within a line the parser looks ahead for the end of a key.
+const MAX_LINE_BYTES: usize = 1 << 16;
 /// Most scalars, lists and maps in a file.
 const MAX_NODES: usize = 400_000;
 /// Deepest nesting.
@@ -137,8 +139,8 @@ impl Node {
 /// Every [`Mistake`] of kind [`MistakeKind::Yaml`]; after one in the syntax itself the rest is not read.
 pub fn parse(source: &Source) -> Result<Node, Vec<Mistake>> {
     let mut builder = Builder::new(source);
-    if source.text.len() > MAX_BYTES {
-        builder.refuse(Marker::new(0, 1, 0), "the file is too long", "split it into several files");
+    if let Some((line, message, hint)) = oversize(&source.text) {
+        builder.refuse(Marker::new(0, line, 0), message, hint);
         return Err(builder.report.finish());
     }
     for event in Parser::new_from_str(&source.text) {
@@ -166,6 +168,15 @@ pub fn parse(source: &Source) -> Result<Node, Vec<Mistake>> {
         agree::check(&source.text, &root, &mut builder.report);
     }
     if builder.report.is_empty() { Ok(root) } else { Err(builder.report.finish()) }
+}
+
+/// The line of the first thing that is too long, and what it is.
+fn oversize(text: &str) -> Option<(usize, &'static str, &'static str)> {
+    if text.len() > MAX_BYTES {
+        return Some((1, "the file is too long", "split it into several files"));
+    }
+    let long = text.split('\n').position(|line| line.len() > MAX_LINE_BYTES)?;
+    Some((long + 1, "the line is too long", "break it"))
 }
 
 /// A list or map that is not yet closed.
