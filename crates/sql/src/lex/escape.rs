@@ -181,9 +181,7 @@ fn surrogate(value: u32) -> Surrogate {
 
 fn joined(first: u32, second: u32) -> Option<char> {
     match surrogate(second) {
-        Surrogate::Second => {
-            char::from_u32(0x1_0000 + ((first & 0x3ff) << 10) + (second & 0x3ff))
-        }
+        Surrogate::Second => char::from_u32(0x1_0000 + ((first & 0x3ff) << 10) + (second & 0x3ff)),
         Surrogate::None | Surrogate::First => None,
     }
 }
@@ -194,11 +192,7 @@ fn valid_character(value: u32) -> Option<char> {
 }
 
 /// Checks what a string stands for.
-pub(super) fn check_string(
-    kind: TokenKind,
-    token: &str,
-    start: usize,
-) -> Result<(), LexError> {
+pub(super) fn check_string(kind: TokenKind, token: &str, start: usize) -> Result<(), LexError> {
     let fail = |kind| Err(LexError { kind, offset: start });
     if kind == TokenKind::UnicodeString {
         return match unescape_unicode(&plain_content(token)) {
