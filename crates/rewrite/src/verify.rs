@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use pgcordon_sql::analyze::allowed_function;
 use pgcordon_sql::builtin;
 use pgcordon_sql::census::{self, Called, Census, Named, Place};
 use pgcordon_sql::splice::Spliced;
@@ -68,7 +69,7 @@ impl Check<'_> {
                 met += usize::from(self.relation(named)?);
             }
             for called in &statement.functions {
-                self.called(called, |name| builtin::function(name).is_some())?;
+                self.called(called, allowed_function)?;
             }
             for called in &statement.operators {
                 self.called(called, builtin::operator)?;

@@ -17,6 +17,20 @@ use crate::error::{Error, offset};
 use crate::lex::TokenKind;
 use crate::splice::Edit;
 
+/// Catalog functions that tools need and that tell nothing but a role's name or whether a name needs its schema.
+const CATALOG_FUNCTIONS: [&str; 4] = [
+    "pg_function_is_visible",
+    "pg_get_userbyid",
+    "pg_table_is_visible",
+    "pg_type_is_visible",
+];
+
+/// Whether a built-in function may be called.
+#[must_use]
+pub fn allowed_function(name: &str) -> bool {
+    builtin::function(name).is_some() || CATALOG_FUNCTIONS.contains(&name)
+}
+
 /// A built-in operator's name in use, with what is known of its operands.
 pub(super) struct OperatorUse {
     name: String,
@@ -52,11 +66,11 @@ impl<'a> Walker<'a> {
     fn function(&mut self, names: &[&str], location: i32) -> Result<bool, Error> {
         let denied = || Error::Function { name: names.join("."), offset: offset(location) };
         match names {
-            [name] if builtin::function(name).is_some() => {
+            [name] if allowed_function(name) => {
                 self.qualify(location)?;
                 Ok(true)
             }
-            ["pg_catalog", name] if builtin::function(name).is_some() => Ok(true),
+            ["pg_catalog", name] if allowed_function(name) => Ok(true),
             [name] => {
                 let schema = self.foreign_function(name).ok_or_else(denied)?;
                 self.qualify_with(location, &schema)?;

@@ -27,6 +27,7 @@ use std::rc::Rc;
 
 use pg_raw_parse::Node;
 
+pub use call::allowed_function;
 pub use scope::Visibility;
 pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
