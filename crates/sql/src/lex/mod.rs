@@ -329,4 +329,6 @@ fn is_uescape(text: &str, before: Option<&Token>, token: Token) -> bool {
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;
