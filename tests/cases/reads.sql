@@ -195,7 +195,7 @@ SELECT $q$payroll'$q$, E'it\'s', U&'d\0061ta', 'a''b' FROM customers WHERE id = 
 SELECT * FROM payroll;
 -- denied table in a subquery
 SELECT id FROM customers WHERE id IN (SELECT id FROM payroll);
--- partition by name is not granted
+-- partition by name
 SELECT * FROM measures_old;
 -- absent table
 SELECT * FROM nowhere;

@@ -160,3 +160,7 @@ UPDATE customers SET email = 'nora@example.com' WHERE id IN (2, 5);
 INSERT INTO orders (id, region, customer_id) VALUES (80, 'North', 12345);
 -- not null of postgres
 UPDATE customers SET name = NULL WHERE id IN (1, 4);
+-- insert foreign into a partition
+INSERT INTO measures_old VALUES ('West', '2024-05-06', 5);
+-- update a partition by name
+UPDATE measures_new SET value = 0 RETURNING region, day;

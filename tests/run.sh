@@ -1,0 +1,82 @@
+#!/bin/sh
+# Installs what is missing and runs every test, cheapest first: `sh tests/run.sh`.
+#
+# One build profile (dev, with optimised dependencies) serves all levels, so that the C grammar and the TLS
+# library are compiled once. Stops at the first level that fails: what follows would only repeat it.
+set -eu
+cd "$(dirname "$0")/.."
+. config/install-tools.sh
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+# Incremental files are of no use to a run from scratch, and large.
+[ -z "${CI:-}" ] || export CARGO_INCREMENTAL=0
+
+# level TITLE COMMAND... : runs it, and says how long it took.
+level() {
+    title=$1
+    shift
+    say "--- $title"
+    started=$(date +%s)
+    "$@"
+    say "--- $title: passed in $(($(date +%s) - started)) s"
+}
+
+# psycopg 3 for the client tests, in an environment of its own beside the build.
+python_clients() {
+    if python3 -c 'import psycopg' 2>/dev/null; then
+        return 0
+    fi
+    environment=$target/python
+    if ! "$environment/bin/python3" -c 'import psycopg' 2>/dev/null; then
+        say "installing psycopg into $environment"
+        python3 -m venv "$environment"
+        "$environment/bin/pip" install --quiet --disable-pip-version-check 'psycopg[binary]>=3.1,<4'
+    fi
+    PATH=$environment/bin:$PATH
+    export PATH
+}
+
+# cargo nextest where it is installed: a process per test, and a time limit for each.
+has_nextest() {
+    cargo nextest --version >/dev/null 2>&1
+}
+
+unit_tests() {
+    if has_nextest; then
+        cargo nextest run --locked --profile ci --workspace --exclude e2e
+    else
+        cargo test --locked --workspace --exclude e2e
+    fi
+}
+
+documentation_tests() {
+    cargo test --locked --quiet --workspace --exclude e2e --exclude pgcordon-cli --doc
+}
+
+end_to_end_tests() {
+    if has_nextest; then
+        cargo nextest run --locked --profile ci -p e2e
+    else
+        cargo test --locked -p e2e
+    fi
+}
+
+install_tools postgresql-contrib python3 python3-venv
+python_clients
+
+level "formatting" cargo fmt --all --check
+level "edges between crates" cargo test --locked --quiet -p e2e --test edges
+level "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
+level "unit and property tests" unit_tests
+level "documentation tests" documentation_tests
+if cargo deny --version >/dev/null 2>&1; then
+    level "licences and sources of dependencies" cargo deny check bans licenses sources
+fi
+
+cargo build --locked -p pgcordon-cli
+PGCORDON_BIN=$target/debug/pgcordon
+export PGCORDON_BIN
+level "the demo's tour" "$PGCORDON_BIN" demo --tour
+level "end-to-end tests" end_to_end_tests
+level "red team" bash tests/redteam/run.sh
+say "everything passed"

@@ -1,0 +1,132 @@
+//! The subcommands as a person runs them.
+//!
+//! In:  a configuration and a policy on disk.
+//! Out: exit code and text.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use e2e::proxy::{Files, Proxy, Settings, binary, configuration, pgcordon};
+use e2e::stage::{NATIVE, PLAIN, Stage, databases, policy};
+
+fn said(output: &Output) -> String {
+    let out = String::from_utf8_lossy(&output.stdout);
+    format!("{out}{}", String::from_utf8_lossy(&output.stderr))
+}
+
+fn run(command: &str, upstream_port: u16, policy: &str, more: &[&str]) -> (Option<i32>, String) {
+    let settings = Settings { port: 1, upstream_port, more: "" };
+    let files = Files::write(&configuration(&settings), policy);
+    let path = files.configuration();
+    let mut arguments = vec![command, "--config", path.to_str().expect("UTF-8")];
+    arguments.extend(more);
+    let output = pgcordon(&arguments);
+    (output.status.code(), said(&output))
+}
+
+/// The policy with three mistakes of different kinds, and the place of each.
+fn mistaken() -> (String, Vec<String>) {
+    let text = policy()
+        .replace("to: [manager]\n      allow: [select, insert, update, delete]\n      rows: all\n  public.orders", "to: [manger]\n      rows: all\n  public.orders")
+        .replace("public.payroll: []", "public.payroll: []\ntabels: {}")
+        .replace("attributes: { region: South }", "attributes: { regoin: South }");
+    let place = |part: &str| {
+        let line = text.lines().position(|line| line.contains(part)).expect("the mistake is there");
+        let column = text.lines().nth(line).and_then(|line| line.find(part)).expect("on that line");
+        format!("policy.yaml:{}:{}", line + 1, column + 1)
+    };
+    let places = vec![place("manger"), place("tabels"), place("regoin")];
+    (text, places)
+}
+
+#[test]
+fn check_reports_every_mistake_with_its_place() {
+    let (text, places) = mistaken();
+    let (code, said) = run("check", 1, &text, &["--offline"]);
+    assert_eq!(code, Some(1), "{said}");
+    for place in places {
+        assert!(said.contains(&place), "{place} is missing:\n{said}");
+    }
+}
+
+#[test]
+fn check_accepts_the_policy_without_mistakes() {
+    let (code, said) = run("check", 1, &policy(), &["--offline"]);
+    assert_eq!(code, Some(0), "{said}");
+    let red_team = e2e::test_file("redteam/policy.yaml");
+    let (code, said) = run("check", 1, &red_team, &["--offline"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn check_asks_the_catalog() {
+    let cluster = databases();
+    let (code, said) = run("check", cluster.port(), &policy(), &[]);
+    assert_eq!(code, Some(0), "{said}");
+    let wrong = policy().replace("rows: region = {user.region}", "rows: regoin = {user.region}");
+    let (code, said) = run("check", cluster.port(), &wrong, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("regoin") && said.contains("policy.yaml:"), "{said}");
+}
+
+#[test]
+fn check_and_serve_refuse_what_is_not_built() {
+    let text = format!("{}queries: []\n", policy());
+    for command in ["check", "serve"] {
+        let (code, said) = run(command, 1, &text, &[]);
+        assert_eq!(code, Some(1), "{command}: {said}");
+        assert!(said.contains("queries"), "{command}: {said}");
+    }
+}
+
+#[test]
+fn explain_prints_layers_and_sql() {
+    let cluster = databases();
+    let sql = "SELECT id, name FROM customers WHERE id = 1";
+    let (code, said) = run("explain", cluster.port(), &policy(), &["--as", "rita", sql]);
+    assert_eq!(code, Some(0), "{said}");
+    for part in ["connect", "dataset", "own region", "'North'", "customers"] {
+        assert!(said.contains(part), "`{part}` is missing:\n{said}");
+    }
+    let denied = "SELECT * FROM payroll";
+    let (code, said) = run("explain", cluster.port(), &policy(), &["--as", "rita", denied]);
+    assert_ne!(code, Some(0), "{said}");
+    assert!(said.contains("42P01") || said.contains("does not exist"), "{said}");
+}
+
+#[test]
+fn a_verifier_made_by_password_logs_in() {
+    let mut child = Command::new(binary())
+        .arg("password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // Given twice in case it asks again.
+    let input = b"correct horse\ncorrect horse\n";
+    child.stdin.take().expect("piped").write_all(input).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let verifier = text.lines().find(|line| line.contains("SCRAM-SHA-256$"));
+    let verifier = verifier.unwrap_or_else(|| panic!("no verifier: {}", said(&output))).trim();
+    assert!(!said(&output).contains("correct horse"));
+    let cluster = databases();
+    let rita = policy();
+    let old = rita.lines().find(|line| line.trim_start().starts_with("rita:")).expect("rita");
+    let new = format!("  rita: {{ password: \"{verifier}\", groups: [north] }}");
+    let proxy = Proxy::start(cluster.port(), &rita.replace(old, &new), "");
+    let mut client = proxy.client("rita", "correct horse", PLAIN);
+    assert_eq!(client.simple("SELECT count(*) FROM customers").table(), "3");
+    let old = e2e::Client::login(proxy.port(), "rita", "rita_pw", PLAIN);
+    assert_eq!(old.expect_err("the old password").sqlstate(), "28P01");
+}
+
+#[test]
+fn serve_stops_cleanly() {
+    let mut stage = Stage::new();
+    drop(stage.client("rita"));
+    let status = stage.proxy.stop();
+    assert!(status.success(), "{status}");
+    assert_eq!(stage.cluster.admin(NATIVE).simple("SELECT 1").table(), "1");
+}
