@@ -6,10 +6,9 @@
 //! Invariants:
 //! - A catalog that cannot be read is a mistake: what was not compared is not fine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use pgcordon_policy::{Mistake, MistakeKind};
-use pgcordon_proxy::{Config, load_snapshot};
+use pgcordon_proxy::{Config, describe, load_snapshot, that_count};
 
 use crate::arguments::Check;
 use crate::console;
@@ -35,16 +34,18 @@ pub(crate) async fn run(arguments: &Check) -> Result<(), Failure> {
                 if loaded.superuser {
                     troubles.push(superuser(&config, upstream_name.as_str(), &upstream.user));
                 }
-                per_catalog.push(config.policy.bind(&loaded.snapshot).1);
+                let names = names_of(&config, &upstream_name, &dbname);
+                per_catalog.push(config.policy.bind(&loaded.snapshot, &names).1);
             }
             Err(error) => troubles.push(format!(
-                "{}: upstream `{upstream_name}`, database `{dbname}`: {error} (hint: --offline leaves the \
+                "{}: upstream `{upstream_name}`, database `{dbname}`: {} (hint: --offline leaves the \
                  catalogs out)",
-                config.path.display()
+                config.path.display(),
+            describe(&error)
             )),
         }
     }
-    troubles.extend(united(per_catalog).iter().map(ToString::to_string));
+    troubles.extend(that_count(per_catalog).iter().map(ToString::to_string));
     troubles.sort();
     troubles.dedup();
     if troubles.is_empty() {
@@ -52,6 +53,15 @@ pub(crate) async fn run(arguments: &Check) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Mistakes(troubles))
+}
+
+/// The names under which clients reach a real database.
+fn names_of<'c>(config: &'c Config, upstream: &str, dbname: &str) -> Vec<&'c str> {
+    let leads_there = config
+        .policy
+        .databases()
+        .filter(|entry| entry.upstream == upstream && entry.dbname == dbname);
+    leads_there.map(|entry| entry.name.as_str()).collect()
 }
 
 /// Each real database once.
@@ -65,57 +75,4 @@ fn superuser(config: &Config, upstream: &str, role: &str) -> String {
          grants it needs and no more)",
         config.path.display()
     )
-}
-
-/// A rule may be about a relation or function of one database only: a mistake if every catalog lacks it.
-fn united(per_catalog: Vec<Vec<Mistake>>) -> Vec<Mistake> {
-    let catalogs = per_catalog.len();
-    let mut counted: BTreeMap<Mistake, usize> = BTreeMap::new();
-    for mistakes in per_catalog {
-        for mistake in mistakes.into_iter().collect::<BTreeSet<_>>() {
-            *counted.entry(mistake).or_default() += 1;
-        }
-    }
-    let counts = |(mistake, count): (Mistake, usize)| match mistake.kind {
-        MistakeKind::UnknownRelation | MistakeKind::UnknownFunction => {
-            (count == catalogs).then_some(mistake)
-        }
-        MistakeKind::Yaml
-        | MistakeKind::Structure
-        | MistakeKind::Unsupported
-        | MistakeKind::Reference
-        | MistakeKind::Value
-        | MistakeKind::Expression
-        | MistakeKind::Catalog => Some(mistake),
-    };
-    counted.into_iter().filter_map(counts).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mistake(line: u32, kind: MistakeKind) -> Mistake {
-        let (message, hint) = ("m".to_owned(), String::new());
-        Mistake { file: "p.yaml".to_owned(), line, column: 1, message, hint, kind }
-    }
-
-    fn check(per_catalog: &[&[(u32, MistakeKind)]], expected: &[u32]) {
-        let made = |mistakes: &&[(u32, MistakeKind)]| {
-            mistakes.iter().map(|(line, kind)| mistake(*line, *kind)).collect()
-        };
-        let lines: Vec<u32> =
-            united(per_catalog.iter().map(made).collect()).iter().map(|found| found.line).collect();
-        assert_eq!(lines, expected);
-    }
-
-    #[test]
-    fn a_relation_is_missing_only_if_every_catalog_lacks_it() {
-        let (relation, column) = (MistakeKind::UnknownRelation, MistakeKind::Catalog);
-        check(&[&[(1, relation)], &[]], &[]);
-        check(&[&[(1, relation)], &[(1, relation)]], &[1]);
-        check(&[&[(1, relation), (1, relation)], &[]], &[]);
-        check(&[&[(1, column)], &[]], &[1]);
-        check(&[], &[]);
-    }
 }

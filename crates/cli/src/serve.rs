@@ -3,7 +3,7 @@
 //! In:  a configuration file.
 //! Out: a running proxy; returns when every session has ended or the drain time is over.
 
-use pgcordon_proxy::Config;
+use pgcordon_proxy::{Config, ServeError, describe};
 
 use crate::arguments::Serve;
 use crate::failure::Failure;
@@ -14,5 +14,13 @@ pub(crate) async fn run(arguments: &Serve) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let config = Config::load(&arguments.config)?;
     let asked = async move { stop.asked().await };
-    pgcordon_proxy::serve(config, asked).await.map_err(|error| Failure::Told(error.to_string()))
+    pgcordon_proxy::serve(config, asked).await.map_err(failure)
+}
+
+/// What kept the proxy from listening; a policy that does not fit is told as `check` tells it.
+pub(crate) fn failure(error: ServeError) -> Failure {
+    match error {
+        ServeError::Policy(mistakes) => mistakes.into(),
+        other => Failure::Told(describe(&other)),
+    }
 }

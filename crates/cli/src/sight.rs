@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use pgcordon_policy::{BoundPolicy, ConnectDenial, Principal};
-use pgcordon_proxy::{Config, UpstreamConfig, load_snapshot};
+use pgcordon_proxy::{Config, UpstreamConfig, describe, load_snapshot};
 use pgcordon_rewrite::{Context, Mark};
 use pgcordon_sql::catalog::Snapshot;
 
@@ -38,10 +38,11 @@ impl Sight {
         let entry = config.policy.database(database).expect("the principal was made for it");
         let upstream = upstream(config, &entry.upstream)?;
         let loaded = load_snapshot(upstream, &entry.dbname).await.map_err(|error| {
-            Failure::Told(format!("catalog of `{}` on `{}`: {error}", entry.dbname, upstream.name))
+            let (place, why) = (&upstream.name, describe(&error));
+            Failure::Told(format!("catalog of `{}` on upstream `{place}`: {why}", entry.dbname))
         })?;
         // Rules that do not fit are in the bound policy as broken ones, and refuse.
-        let (policy, _) = config.policy.bind(&loaded.snapshot);
+        let (policy, _) = config.policy.bind(&loaded.snapshot, &[database]);
         Ok(Self {
             principal,
             target: format!("{} on upstream {}", entry.dbname, entry.upstream),

@@ -40,7 +40,7 @@ pub(super) struct Stage {
 #[derive(Debug)]
 struct Proxy {
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Result<(), Failure>>,
+    task: JoinHandle<()>,
 }
 
 impl Stage {
@@ -52,15 +52,15 @@ impl Stage {
         let config = Config::load(&config_path)?;
         let server = pgcordon_proxy::Server::bind(config.clone())
             .await
-            .map_err(|error| Failure::Told(error.to_string()))?;
-        let address = first(server.addresses())?;
+            .map_err(crate::serve::failure)?;
+        let address = first(&server.local_addrs().map_err(Failure::io("asking for the port"))?)?;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let asked = async move {
                 // A dropped sender is the wish to stop, too.
                 let _ = stopped.await;
             };
-            server.run(asked).await.map_err(|error| Failure::Told(error.to_string()))
+            server.run(asked).await;
         });
         let proxy = Proxy { stop: Some(stop), task };
         Ok(Self { address, config, config_path, proxy, cluster })
