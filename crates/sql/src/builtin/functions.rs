@@ -94,7 +94,8 @@ const GEOMETRY: &str = "
 ";
 
 /// Full text search with the configurations that the data owner made. Those that show a configuration, a parser or
-/// a dictionary by itself (`ts_debug`, `ts_lexize`, `ts_parse` …) are left out.
+/// a dictionary by itself (`ts_debug`, `ts_lexize`, `ts_parse` …) are left out. A configuration named with a schema
+/// (`to_tsvector('s.c', …)`) tells by its error whether the schema exists, and nothing of what is in it.
 const SEARCH: &str = "
     array_to_tsvector json_to_tsvector jsonb_to_tsvector numnode phraseto_tsquery plainto_tsquery querytree
     setweight strip to_tsquery to_tsvector ts_delete ts_filter ts_headline ts_rank ts_rank_cd tsquery_phrase

@@ -218,7 +218,7 @@ fn plain_content(token: &str) -> String {
         } else if bytes.get(at) == Some(&b'\'') {
             content.push(b'\'');
             at += 1;
-        } else if let Some(next) = scanner.continuation(at) {
+        } else if let Some((next, _)) = scanner.continuation(at) {
             at = next;
         }
     }
@@ -247,7 +247,7 @@ fn escaped_content(token: &str) -> Result<Vec<u8>, LexError> {
                 content.push(b'\'');
                 at += 2;
             }
-            (b'\'', _) => at = scanner.continuation(at + 1).unwrap_or(bytes.len()),
+            (b'\'', _) => at = scanner.continuation(at + 1).map_or(bytes.len(), |(next, _)| next),
             (plain, _) => {
                 content.push(plain);
                 at += 1;

@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - Text that the scanners of PostgreSQL 13 to 18 read differently (`1_000`, `0x1F`, `123abc`, `$1abc`,
-//!   vertical tabs) is refused, never guessed at.
+//!   vertical tabs) is refused, never guessed at; so is what the scanner of libpg_query reads differently
+//!   (comments between the parts of a string).
 //! - A name that PostgreSQL would truncate (over 63 bytes) is refused.
 //! - One pass, time linear in the text, no allocation but the vector (strings with byte or Unicode escapes aside).
 
@@ -177,6 +178,10 @@ pub enum LexErrorKind {
     /// Byte escapes that give a NUL or are not UTF-8.
     #[error("invalid byte sequence for encoding \"UTF8\" in a string")]
     InvalidBytes,
+    /// `'a' -- comment`, newline, `'b'`: one string to PostgreSQL, two to libpg_query, whose scanner gives comments as
+    /// tokens. The grammar must read what PostgreSQL will read.
+    #[error("a comment between the parts of a string constant is not supported")]
+    CommentInString,
     /// `U&… UESCAPE`
     #[error("UESCAPE is not supported")]
     Uescape,

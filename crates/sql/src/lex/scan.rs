@@ -160,7 +160,10 @@ impl<'a> Scanner<'a> {
             at = stop + 1;
             if doubling && self.byte(at) == Some(b'\'') {
                 at += 1;
-            } else if let Some(next) = self.continuation(at) {
+            } else if let Some((next, commented)) = self.continuation(at) {
+                if commented {
+                    return fail(LexErrorKind::CommentInString, start);
+                }
                 at = next;
             } else {
                 break at;
@@ -172,9 +175,10 @@ impl<'a> Scanner<'a> {
         Ok((kind, end))
     }
 
-    /// `{quotecontinue}`: white space with a newline, `--` comments (never block comments), and a quote.
-    pub(super) fn continuation(&self, mut at: usize) -> Option<usize> {
-        let mut newline = false;
+    /// `{quotecontinue}`: white space with a newline, `--` comments (never block comments), and a quote; gives the
+    /// byte behind the quote, and whether there was a comment.
+    pub(super) fn continuation(&self, mut at: usize) -> Option<(usize, bool)> {
+        let (mut newline, mut commented) = (false, false);
         loop {
             at = match (self.byte(at)?, self.byte(at + 1)) {
                 (b'\n' | b'\r', _) => {
@@ -182,8 +186,11 @@ impl<'a> Scanner<'a> {
                     at + 1
                 }
                 (b' ' | b'\t' | 0x0c, _) => at + 1,
-                (b'-', Some(b'-')) => self.line_end(at),
-                (b'\'', _) if newline => return Some(at + 1),
+                (b'-', Some(b'-')) => {
+                    commented = true;
+                    self.line_end(at)
+                }
+                (b'\'', _) if newline => return Some((at + 1, commented)),
                 _ => return None,
             };
         }
@@ -273,6 +280,10 @@ impl<'a> Scanner<'a> {
             }
             kind = TokenKind::Float;
             at = end;
+            // `1e5$1`: `e5$1` is an identifier, and number with identifier is the longer match.
+            if self.byte(at) == Some(b'$') {
+                return fail(LexErrorKind::NumberJunk, start);
+            }
         }
         if self.byte(at).is_some_and(is_word_start) {
             return fail(LexErrorKind::NumberJunk, start);

@@ -93,7 +93,9 @@ fn operators_are_cut_as_scan_l_does() {
 #[test]
 fn strings_go_on_behind_a_newline_only() {
     check("'a'\n'b' 'c'", "'a'\n'b' 'c'");
-    check("'a'--x\n 'b'", "'a'--x\n 'b'");
+    check_error("'a'--x\n 'b'", Kind::CommentInString);
+    check_error("e'a'\n--x\n 'b'", Kind::CommentInString);
+    check("'a'--x\n b", "'a' b");
     check("'a'/**/\n'b'", "'a' 'b'");
     check("'a'--x", "'a'");
     check("'a'\n-'b'", "'a' - 'b'");
@@ -159,7 +161,9 @@ fn numbers_that_versions_read_differently_are_refused() {
     check("1.5.5", "1.5 .5");
     check("$1+1", "$1 + 1");
     check("1$1", "1 $1");
-    for junk in ["123abc", "1_000", "0x1F", "0b1", "1e", "1e+", "1.a", "1.5_0", "1e5f", "1é"] {
+    for junk in
+        ["123abc", "1_000", "0x1F", "0b1", "1e", "1e+", "1.a", "1.5_0", "1e5f", "1é", "1e5$1"]
+    {
         check_error(junk, Kind::NumberJunk);
     }
     check_error("$1a", Kind::ParameterJunk);
