@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn our_mark_becomes_postgresqls_message() {
         let word = "pgcordon-07070707070707070707070707070707";
-        let message = format!("invalid input syntax for type integer: \"{word}:customers\"");
+        let message = format!("invalid input syntax for type integer: \"{word}:customers;\"");
         check(
             &[('S', "ERROR"), ('C', "22P02"), ('M', &message), ('D', "row")],
             "S=ERROR V=ERROR C=42501 M=new row violates row-level security policy for table \
