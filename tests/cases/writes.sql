@@ -92,8 +92,10 @@ UPDATE customers SET (name, credit) = (SELECT 'avg', avg(amount) FROM orders) WH
 UPDATE customers SET (name, credit) = ROW ('r', 3) WHERE id = 1 RETURNING name;
 -- update default
 UPDATE customers SET level = DEFAULT, credit = DEFAULT WHERE id < 9;
--- update json and array element
-UPDATE customers SET profile = jsonb_set(profile, '{age}', '41'), tags[1] = 'first' WHERE id IN (1, 4);
+-- update json
+UPDATE customers SET profile = jsonb_set(profile, '{age}', '41') WHERE id IN (1, 4);
+-- update array element
+UPDATE customers SET tags[1] = 'first' WHERE id IN (1, 4);
 -- update self join
 UPDATE employees e SET name = b.name FROM employees b WHERE b.id = e.boss_id;
 -- update with cte

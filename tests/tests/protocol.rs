@@ -45,8 +45,8 @@ fn row_limits_suspend_a_portal() {
     let stage = Stage::new();
     check(
         &stage,
-        "parse - : SELECT id FROM customers ORDER BY id
-         bind c - ()
+        "parse -: SELECT id FROM customers ORDER BY id
+         bind c -
          execute c 2
          execute c 2
          sync",

@@ -11,7 +11,9 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use pgcordon_policy::{BoundPolicy, Policy, Principal, Source, load};
 use pgcordon_rewrite::{Context, Mark, enforce};
-use pgcordon_sql::catalog::{Column, Oid, Relation, RelationKind, Snapshot, SnapshotParts};
+use pgcordon_sql::catalog::{
+    Column, Function, FunctionKind, Oid, Relation, RelationKind, Snapshot, SnapshotParts,
+};
 
 const POLICY: &str = include_str!("../../../config/demo/policy.yaml");
 
@@ -78,6 +80,18 @@ fn relation((index, line): (usize, &str)) -> Relation {
     }
 }
 
+/// The function that the demo's policy allows.
+fn with_vat() -> Function {
+    Function {
+        schema: "public".to_owned(),
+        name: "with_vat".to_owned(),
+        kind: FunctionKind::Function,
+        arguments: vec![Oid(1700)],
+        result: Oid(1700),
+        returns_set: false,
+    }
+}
+
 impl Shop {
     fn new() -> Self {
         let snapshot = Snapshot::new(SnapshotParts {
@@ -85,6 +99,7 @@ impl Shop {
             database: "shop".to_owned(),
             schemas: vec!["public".to_owned()],
             relations: CATALOG.lines().enumerate().map(relation).collect(),
+            functions: vec![with_vat()],
             ..SnapshotParts::default()
         });
         let source = Source { name: "policy.yaml".to_owned(), text: POLICY.to_owned() };
