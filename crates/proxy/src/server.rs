@@ -77,6 +77,8 @@ struct Shared {
     impostor: Impostor,
     mark: Arc<Mark>,
     connections: Arc<Semaphore>,
+    /// Places for judging long texts.
+    long_texts: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
@@ -118,6 +120,7 @@ impl Server {
                     .map_err(|source| ServeError::Listen { address: address.clone(), source })?,
             );
         }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let connections = Arc::new(Semaphore::new(config.limits.max_connections));
         let shared = Shared {
             tls,
@@ -127,6 +130,7 @@ impl Server {
             impostor: Impostor::new(),
             mark: Arc::new(Mark::new(rand::random())),
             connections,
+            long_texts: Arc::new(Semaphore::new(processors)),
             stopping: watch::Sender::new(false),
             config,
         };

@@ -74,7 +74,6 @@ pub(crate) fn client_names<'p>(policy: &'p Policy, upstream: &str, dbname: &str)
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) upstream: Arc<UpstreamConfig>,
-    pub(crate) dbname: String,
     pub(crate) pool: UpstreamPool,
     state: Arc<ArcSwap<State>>,
     requests: mpsc::Sender<Request>,
@@ -117,7 +116,6 @@ impl Database {
         let (sender, requests) = mpsc::channel(MAX_REQUESTS);
         let database = Self {
             upstream: upstream.clone(),
-            dbname: dbname.to_owned(),
             pool: pool::build(upstream, dbname, limits.queue_timeout),
             state: state.clone(),
             requests: sender,

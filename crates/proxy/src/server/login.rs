@@ -8,7 +8,6 @@
 //!   they are authenticated.
 
 use std::net::SocketAddr;
-
 use std::sync::Arc;
 
 use pgcordon_policy::ConnectDenial;
@@ -23,7 +22,6 @@ use crate::message::Report;
 use crate::pool::{self, LeaseError};
 use crate::session::{Parts, Session, Who};
 use crate::startup::{self, Opening, Startup, StartupError};
-use crate::state::Database;
 
 /// For an error message to a client that does not read.
 const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -52,7 +50,13 @@ pub(super) async fn serve_client(shared: &Shared, stream: TcpStream, peer: Socke
     let peer = peer.to_string();
     // Without it each small answer would wait for an acknowledgement.
     let _best_effort = stream.set_nodelay(true);
-    match authenticated(shared, stream).await {
+    let mut stopping = shared.stopping.subscribe();
+    let outcome = tokio::select! {
+        outcome = authenticated(shared, stream) => outcome,
+        // Nothing of a person's is lost when a connection ends before it is a session.
+        _ = stopping.wait_for(|stopping| *stopping) => return,
+    };
+    match outcome {
         Ok(Some((link, startup))) => match session(shared, link, &startup, &peer).await {
             Ok(session) => session.run().await,
             Err(denied) => deny(denied, &peer).await,
@@ -184,44 +188,28 @@ async fn session(
 /// Who the person is, on which database, by the newest policy.
 fn identify(shared: &Shared, startup: &Startup) -> Result<Who, Report> {
     let policy = shared.policy.load_full();
-    let name = startup.database.as_str();
-    let (upstream, dbname) = policy
-        .principal(&startup.user, name)
-        .map(|_principal| name)
-        .map_err(|denial| denial_report(name, &denial))
-        .and_then(|name| {
-            let database = policy.database(name);
-            database
-                .map(|one| (one.upstream.clone(), one.dbname.clone()))
-                .ok_or_else(|| unknown(name))
-        })?;
-    let database: Arc<Database> =
-        shared.databases.load().get(&(upstream, dbname)).cloned().ok_or_else(|| unknown(name))?;
+    let (user, name) = (startup.user.as_str(), startup.database.as_str());
+    let denied = |_: ConnectDenial| denial_report(name, &policy.usable(user));
+    policy.principal(user, name).map_err(denied)?;
+    let entry = policy.database(name).ok_or(ConnectDenial::UnknownDatabase).map_err(denied)?;
+    let key = (entry.upstream.clone(), entry.dbname.clone());
+    let database = shared.databases.load().get(&key).cloned();
+    let database = database.ok_or(ConnectDenial::UnknownDatabase).map_err(denied)?;
     let state = database.state();
     // The state's own policy counts: it is the one that statements are judged by.
-    let principal = state
-        .policy
-        .principal(&startup.user, name)
-        .map_err(|denial| denial_report(name, &denial))?;
+    let principal = state.policy.principal(user, name).map_err(denied)?;
     Ok(Who {
         principal: Arc::new(principal),
         database,
         state,
         mark: shared.mark.clone(),
         max_statement_bytes: shared.config.limits.max_statement_bytes,
+        long_texts: shared.long_texts.clone(),
     })
 }
 
-fn unknown(database: &str) -> Report {
-    denial_report(database, &ConnectDenial::NotAllowed { usable: Vec::new() })
-}
-
 /// Unknown and forbidden databases answer alike.
-fn denial_report(database: &str, denial: &ConnectDenial) -> Report {
-    let usable = match denial {
-        ConnectDenial::UnknownDatabase => &[][..],
-        ConnectDenial::NotAllowed { usable } => usable,
-    };
+fn denial_report(database: &str, usable: &[String]) -> Report {
     let report = Report::fatal("42501", format!("permission denied for database \"{database}\""));
     if usable.is_empty() {
         report

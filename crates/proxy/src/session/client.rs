@@ -14,7 +14,7 @@ use pgcordon_policy::ConnectDenial;
 
 use super::names::Prepared;
 use super::pending::{Asks, Pending};
-use super::{Batch, End, HIGH_WATER, MAX_PENDING, Session};
+use super::{Batch, End, HIGH_WATER, Session};
 use crate::frame::{Frame, Step};
 use crate::message::{self, Report, Status};
 use crate::wire::{Own, Wire};
@@ -70,7 +70,7 @@ impl Session {
         {
             return Gate::Wait;
         }
-        if self.queue.len() >= MAX_PENDING {
+        if self.queue.is_full() {
             return Gate::WaitFlushed;
         }
         match self.decoder.peek(&mut self.client.inbound) {

@@ -72,7 +72,7 @@ impl Session {
     }
 
     async fn on_parse(&mut self, body: &Bytes, parse: Parse<'_>) -> Result<Outcome, End> {
-        if let Err(report) = self.admit(Kind::Statement, parse.name) {
+        if let Err(report) = self.admit(parse.name) {
             return Ok(Err(report));
         }
         let types = body.slice_ref(parse.types);
@@ -92,11 +92,11 @@ impl Session {
     }
 
     /// Names that we use ourselves, or one too many.
-    fn admit(&mut self, kind: Kind, name: &[u8]) -> Outcome {
+    fn admit(&mut self, name: &[u8]) -> Outcome {
         if is_reserved(name) {
             return Err(Report::error("42939", "that name is reserved"));
         }
-        if self.names.is_full(kind, name) {
+        if !name.is_empty() && self.names.is_full() {
             return Err(Report::error("54000", "too many prepared statements or portals"));
         }
         Ok(())
@@ -130,7 +130,7 @@ impl Session {
     }
 
     async fn on_bind(&mut self, bind: Bind<'_>) -> Result<Outcome, End> {
-        if let Err(report) = self.admit(Kind::Portal, bind.portal) {
+        if let Err(report) = self.admit(bind.portal) {
             return Ok(Err(report));
         }
         let prepared = match self.fresh(bind.statement).await? {

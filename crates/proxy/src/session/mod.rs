@@ -43,8 +43,6 @@ pub(crate) use verdict::Who;
 const HIGH_WATER: usize = 256 * 1024;
 /// Bytes read ahead from a client whose messages have to wait.
 const READ_AHEAD: usize = 64 * 1024;
-/// Outstanding messages before the client has to wait.
-const MAX_PENDING: usize = 4096;
 /// For goodbyes, resets and cancels at the end of a session.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 

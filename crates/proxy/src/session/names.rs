@@ -17,8 +17,11 @@ use pgcordon_sql::catalog::Epoch;
 
 use crate::answer::Texts;
 
-/// Most names of one kind in one session.
+/// Most names in one session.
 const MAX_NAMES: usize = 10_000;
+
+/// Most bytes of statement text that one session keeps.
+const MAX_BYTES: usize = 64 << 20;
 
 /// A statement that was cleared, and under which circumstances.
 #[derive(Debug)]
@@ -35,6 +38,11 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn texts(&self) -> Texts<'_> {
         Texts { original: &self.text, cleared: &self.cleared }
+    }
+
+    /// Bytes that keeping it takes, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() + self.cleared.sql().len() + self.types.len()
     }
 
     /// The statement of the extended protocol; `None` for an empty one.
@@ -63,6 +71,8 @@ pub(super) struct Change {
 pub(super) struct Names {
     statements: HashMap<Bytes, Arc<Prepared>>,
     portals: HashMap<Bytes, Arc<Prepared>>,
+    /// Of all texts behind both; one that both name counts twice.
+    bytes: usize,
 }
 
 impl Names {
@@ -77,10 +87,34 @@ impl Names {
         self.table(kind).get(name).cloned()
     }
 
-    /// Whether one more name would be too many.
-    pub(super) fn is_full(&mut self, kind: Kind, name: &[u8]) -> bool {
-        let table = self.table(kind);
-        table.len() >= MAX_NAMES && !table.contains_key(name)
+    /// Whether one more name would be too many, or the texts behind them too long.
+    pub(super) fn is_full(&self) -> bool {
+        let names = self.statements.len() + self.portals.len();
+        names >= MAX_NAMES || self.bytes >= MAX_BYTES
+    }
+
+    fn insert(
+        &mut self,
+        kind: Kind,
+        name: Bytes,
+        prepared: Arc<Prepared>,
+    ) -> Option<Arc<Prepared>> {
+        self.bytes += prepared.bytes();
+        let before = self.table(kind).insert(name, prepared);
+        self.bytes -= before.as_ref().map_or(0, |before| before.bytes());
+        before
+    }
+
+    fn remove(&mut self, kind: Kind, name: &[u8]) -> Option<Arc<Prepared>> {
+        let before = self.table(kind).remove(name);
+        self.bytes -= before.as_ref().map_or(0, |before| before.bytes());
+        before
+    }
+
+    fn clear(&mut self, kind: Kind) {
+        let kept: usize = self.table(kind).values().map(|prepared| prepared.bytes()).sum();
+        self.table(kind).clear();
+        self.bytes -= kept;
     }
 
     /// Sets or, with `None`, removes a name.
@@ -91,10 +125,9 @@ impl Names {
         prepared: Option<Arc<Prepared>>,
     ) -> Change {
         let name = Bytes::copy_from_slice(name);
-        let table = self.table(kind);
         let before = match prepared {
-            Some(prepared) => table.insert(name.clone(), prepared),
-            None => table.remove(&name),
+            Some(prepared) => self.insert(kind, name.clone(), prepared),
+            None => self.remove(kind, &name),
         };
         Change { kind, name, before }
     }
@@ -103,8 +136,8 @@ impl Names {
     pub(super) fn undo(&mut self, change: Change) {
         let Change { kind, name, before } = change;
         match before {
-            Some(before) => self.table(kind).insert(name, before),
-            None => self.table(kind).remove(&name),
+            Some(before) => self.insert(kind, name, before),
+            None => self.remove(kind, &name),
         };
     }
 
@@ -112,7 +145,7 @@ impl Names {
     /// stays as it was.
     pub(super) fn failed(&mut self, change: Change) {
         if change.name.is_empty() {
-            self.table(change.kind).remove(&change.name);
+            self.remove(change.kind, &change.name);
         } else {
             self.undo(change);
         }
@@ -120,22 +153,22 @@ impl Names {
 
     /// A simple query drops the unnamed ones.
     pub(super) fn drop_unnamed(&mut self) {
-        self.statements.remove(&b""[..]);
-        self.portals.remove(&b""[..]);
+        self.remove(Kind::Statement, b"");
+        self.remove(Kind::Portal, b"");
     }
 
     /// The transaction has ended, and its portals with it.
     pub(super) fn drop_portals(&mut self) {
-        self.portals.clear();
+        self.clear(Kind::Portal);
     }
 
     /// DEALLOCATE; all with `None`.
     pub(super) fn deallocate(&mut self, name: Option<&str>) {
         match name {
             Some(name) => {
-                self.statements.remove(name.as_bytes());
+                self.remove(Kind::Statement, name.as_bytes());
             }
-            None => self.statements.clear(),
+            None => self.clear(Kind::Statement),
         }
     }
 }

@@ -16,6 +16,11 @@ use pgcordon_rewrite::{Effect, StatementKind};
 use super::names::{Change, Prepared};
 use crate::message::Report;
 
+/// Outstanding messages before the client has to wait.
+const MAX_PENDING: usize = 4096;
+/// Bytes of statement text among them.
+const MAX_BYTES: usize = 4 << 20;
+
 /// One outstanding message.
 #[derive(Debug)]
 pub(super) enum Pending {
@@ -71,6 +76,22 @@ pub(super) enum Asks {
 }
 
 impl Pending {
+    /// Bytes that waiting for the answer takes, about.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Parse { prepared, .. } | Self::Query { prepared, .. } => prepared.bytes(),
+            Self::Local(bytes) => bytes.len(),
+            Self::Bind { .. }
+            | Self::Close { .. }
+            | Self::DescribeStatement(_)
+            | Self::DescribePortal(_)
+            | Self::Execute(_)
+            | Self::Sync { .. }
+            | Self::Fail { .. }
+            | Self::Own { .. } => 0,
+        }
+    }
+
     /// Whether later messages can only be judged once this one is answered.
     fn is_barrier(&self, path_touched: bool) -> bool {
         let statements = match self {
@@ -100,12 +121,14 @@ impl Pending {
 pub(super) struct Queue {
     entries: VecDeque<(Pending, bool)>,
     barriers: usize,
+    bytes: usize,
 }
 
 impl Queue {
     pub(super) fn push(&mut self, pending: Pending, path_touched: bool) {
         let barrier = pending.is_barrier(path_touched);
         self.barriers += usize::from(barrier);
+        self.bytes += pending.bytes();
         self.entries.push_back((pending, barrier));
     }
 
@@ -113,12 +136,14 @@ impl Queue {
     pub(super) fn put_back(&mut self, pending: Pending) {
         let barrier = pending.is_barrier(true);
         self.barriers += usize::from(barrier);
+        self.bytes += pending.bytes();
         self.entries.push_front((pending, barrier));
     }
 
     pub(super) fn pop(&mut self) -> Option<Pending> {
         let (pending, barrier) = self.entries.pop_front()?;
         self.barriers -= usize::from(barrier);
+        self.bytes -= pending.bytes();
         Some(pending)
     }
 
@@ -130,8 +155,9 @@ impl Queue {
         self.entries.front_mut().map(|(pending, _)| pending)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// Whether the client has to wait until PostgreSQL has answered some of it.
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= MAX_PENDING || self.bytes >= MAX_BYTES
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use pgcordon_policy::{ConnectDenial, Principal};
 use pgcordon_rewrite::{Cleared, Context, Mark, Refusal, enforce};
+use tokio::sync::Semaphore;
 
 use super::path::SearchPath;
 use crate::event::{Event, RefusalId, emit};
@@ -31,6 +32,8 @@ pub(crate) struct Who {
     pub(crate) state: Arc<State>,
     pub(crate) mark: Arc<Mark>,
     pub(crate) max_statement_bytes: usize,
+    /// Places for judging long texts, shared by all sessions.
+    pub(crate) long_texts: Arc<Semaphore>,
 }
 
 /// Why there is no verdict but a refusal.
@@ -61,14 +64,17 @@ impl Who {
         Ok(true)
     }
 
-    /// Judges a text; a relation that nobody knows may be newer than the snapshot.
+    /// Judges a text; a relation or column that nobody knows may be newer than the snapshot.
     pub(super) async fn judge(
         &mut self,
         path: &mut SearchPath,
         text: &Arc<str>,
     ) -> Result<Cleared, Report> {
         let mut outcome = self.decide(path.schemas(), text).await;
-        if let Err(Refused::Refusal(Refusal::UnknownRelation { .. })) = &outcome {
+        if let Err(Refused::Refusal(
+            Refusal::UnknownRelation { .. } | Refusal::UnknownColumn { .. },
+        )) = &outcome
+        {
             self.database.refresh().await;
             // A person who may not connect any more is met at their next statement.
             if let Ok(true) = self.refresh() {
@@ -90,6 +96,10 @@ impl Who {
             return self.enforce(path, text);
         }
         let (who, path, text) = (self.clone(), path.to_vec(), text.clone());
+        // A tree is many times its text: only as many at once as there are processors.
+        let Ok(_permit) = self.long_texts.acquire().await else {
+            return Err(Refused::Panic);
+        };
         let judging = move || who.enforce(&path, &text);
         tokio::task::spawn_blocking(judging).await.unwrap_or(Err(Refused::Panic))
     }
