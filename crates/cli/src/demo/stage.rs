@@ -50,9 +50,8 @@ impl Stage {
         let cluster = Cluster::start(&programs).await?;
         let config_path = write_configuration(&cluster, proxy_port(port)?)?;
         let config = Config::load(&config_path)?;
-        let server = pgcordon_proxy::Server::bind(config.clone())
-            .await
-            .map_err(crate::serve::failure)?;
+        let server =
+            pgcordon_proxy::Server::bind(config.clone()).await.map_err(crate::serve::failure)?;
         let address = first(&server.local_addrs().map_err(Failure::io("asking for the port"))?)?;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {

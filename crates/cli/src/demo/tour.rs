@@ -7,6 +7,7 @@
 //! - What is told was answered by the proxy just now; the SQL beside it comes from `enforce` itself.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -14,9 +15,12 @@ use super::people::person;
 use super::stage::Stage;
 use super::story::{Expected, STORY, Step};
 use super::table::Rows;
-use crate::console::{self, indented};
+use crate::console::{self, indented, wrapped};
 use crate::failure::{Failure, told};
 use crate::sight::Sight;
+
+/// Width of printed SQL.
+const LINE: usize = 100;
 
 /// What came back for one statement.
 #[derive(Debug)]
@@ -40,11 +44,11 @@ pub(super) async fn run(stage: &Stage) -> Result<(), Failure> {
     for (number, point) in STORY.iter().enumerate() {
         console::line(format_args!("{}. {}\n", number + 1, point.title));
         for step in point.steps {
-            let place = (step.user, step.database);
-            if !seats.contains_key(&place) {
-                seats.insert(place, Seat::take(stage, step).await?);
-            }
-            if let Err(trouble) = tell(&seats[&place], &truth, step).await? {
+            let seat = match seats.entry((step.user, step.database)) {
+                Entry::Occupied(taken) => taken.into_mut(),
+                Entry::Vacant(free) => free.insert(Seat::take(stage, step).await?),
+            };
+            if let Err(trouble) = tell(seat, &truth, step).await? {
                 console::line(format_args!("   NOT AS TOLD: {trouble}\n"));
                 wrong.push(format!("point {}, {}: {trouble}", number + 1, step.user));
             }
@@ -78,11 +82,18 @@ async fn tell(seat: &Seat, truth: &Client, step: &Step) -> Result<Result<(), Str
     let before = before(truth, &step.expected).await?;
     let answer = ask(&seat.client, step.sql).await?;
     let upstream = pgcordon_rewrite::enforce(step.sql, seat.sight.context());
-    let role = if step.database == "shop" { "" } else { ", through the dashboard's database" };
-    console::line(format_args!("   {}{role} asks:\n{}", step.user, indented(step.sql, 6)));
+    console::line(format_args!(
+        "   {}, in {}, asks:\n{}",
+        step.user,
+        step.database,
+        indented(&wrapped(step.sql, LINE), 6)
+    ));
     match &upstream {
         Ok(cleared) => {
-            console::line(format_args!("   PostgreSQL gets:\n{}", indented(cleared.sql(), 6)));
+            console::line(format_args!(
+                "   PostgreSQL gets:\n{}",
+                indented(&wrapped(cleared.sql(), LINE), 6)
+            ));
         }
         Err(_) => console::line("   PostgreSQL gets:\n      nothing"),
     }
@@ -116,7 +127,10 @@ async fn compare(
         (Expected::SameAs(sql), Answer::Rows(rows)) if sent => {
             let wanted = direct(truth, sql).await?;
             if *rows == wanted {
-                Ok(format!("as a superuser's\n{}", indented(sql, 6)))
+                Ok(format!(
+                    "the same as a superuser gets for\n{}",
+                    indented(&wrapped(sql, LINE), 6)
+                ))
             } else {
                 Err(format!(
                     "the server itself answers\n{}",
