@@ -11,7 +11,7 @@ use pgcordon_proxy::Config;
 use crate::arguments::Explain;
 use crate::console;
 use crate::failure::Failure;
-use crate::sight::Sight;
+use crate::sight::{Sight, knows};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: &Explain) -> Result<(), Failure> {
@@ -51,6 +51,9 @@ fn database(config: &Config, arguments: &Explain) -> Result<String, Failure> {
     }
     let usable = config.policy.usable(&arguments.user);
     match usable.as_slice() {
+        [] if !knows(config, &arguments.user) => {
+            Err(Failure::Told(format!("connect: no user `{}` in the policy", arguments.user)))
+        }
         [] => Err(Failure::Told(format!("connect: `{}` may use no database", arguments.user))),
         [only] => Ok(only.clone()),
         [..] => Err(Failure::Told(format!(

@@ -3,8 +3,6 @@
 //! In:  `--log`, `--log-format` and PGCORDON_LOG.
 //! Out: a subscriber for the whole process.
 
-use std::io::IsTerminal as _;
-
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Arguments, Command, LogFormat};
@@ -15,10 +13,7 @@ pub(crate) fn start(arguments: &Arguments) -> Result<(), Failure> {
     let level = arguments.log.as_deref().unwrap_or_else(|| usual(&arguments.command));
     let filter = EnvFilter::try_new(level)
         .map_err(|error| Failure::Told(format!("`{level}` is not a log filter: {error}")))?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match arguments.log_format {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().init(),

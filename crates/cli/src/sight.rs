@@ -77,9 +77,14 @@ pub(crate) fn upstream<'c>(
     config.upstreams.get(name).ok_or_else(|| Failure::Told(format!("no upstream `{name}`")))
 }
 
+/// Whether the policy names that user.
+pub(crate) fn knows(config: &Config, user: &str) -> bool {
+    config.policy.users().any(|known| known == user)
+}
+
 /// The operator who asks may know which users and databases there are; a client is told less.
 fn connect_denial(config: &Config, user: &str, database: &str, denial: &ConnectDenial) -> String {
-    if !config.policy.users().any(|known| known == user) {
+    if !knows(config, user) {
         return format!("connect: no user `{user}` in the policy");
     }
     let usable = config.policy.usable(user);

@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -54,6 +54,7 @@ impl Cluster {
         let account = Account::choose()?;
         let folder = tempfile::Builder::new()
             .prefix("pgcordon-demo-")
+            .permissions(std::fs::Permissions::from_mode(0o700))
             .tempdir()
             .map_err(Failure::io("making a temporary folder"))?;
         account.own(folder.path())?;
