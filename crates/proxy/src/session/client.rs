@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use pgcordon_policy::ConnectDenial;
+use pgcordon_rewrite::{ClearedStatement, StatementKind};
 
 use super::names::Prepared;
 use super::pending::{Asks, Pending};
@@ -179,7 +180,10 @@ impl Session {
 
     async fn on_query(&mut self, frame: &Frame) -> Result<(), End> {
         let verdict = match message::read_query(&frame.body) {
-            Ok(text) => self.clear(text, bytes::Bytes::new()).await?,
+            Ok(text) => {
+                let verdict = self.clear(text, bytes::Bytes::new()).await?;
+                verdict.and_then(|prepared| self.admit_in_failed(prepared))
+            }
             Err(malformed) => Err(Report::error("08P01", malformed.to_string())),
         };
         match verdict {
@@ -193,6 +197,19 @@ impl Session {
             Err(report) => self.refuse_simple(report),
         }
         Ok(())
+    }
+
+    /// In a failed transaction the search_path cannot be asked for. Once it has changed there, a text may end the
+    /// transaction, but not go on after that: what its names mean is not known.
+    fn admit_in_failed(&self, prepared: Prepared) -> Result<Prepared, Report> {
+        let unknown = self.status == Status::Failed && self.path.is_uncertain();
+        let ends = |statement: &ClearedStatement| statement.kind == StatementKind::Transaction;
+        if self.who.is_bypass() || !unknown || prepared.cleared.statements().iter().all(ends) {
+            return Ok(prepared);
+        }
+        let message =
+            "current transaction is aborted, commands ignored until end of transaction block";
+        Err(self.who.refused("failed_transaction", "", Report::error("25P02", message)))
     }
 
     pub(super) fn push(&mut self, pending: Pending) {

@@ -9,6 +9,7 @@
 //! - Answers keep the order of the messages, our own among them.
 
 mod client;
+mod complete;
 mod extended;
 mod names;
 mod path;

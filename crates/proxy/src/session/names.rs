@@ -172,3 +172,64 @@ impl Names {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pgcordon_policy::{BoundPolicy, Principal};
+    use pgcordon_rewrite::{Context, Mark, enforce};
+    use pgcordon_sql::catalog::Snapshot;
+
+    use super::*;
+
+    fn prepared(text: &str) -> Arc<Prepared> {
+        let context = Context {
+            snapshot: &Snapshot::default(),
+            policy: &BoundPolicy::default(),
+            principal: &Principal { bypass: true, ..Principal::default() },
+            search_path: &[],
+            database: "shop",
+            mark: &Mark::new([0; 16]),
+            max_statement_bytes: 1000,
+        };
+        let cleared = enforce(text, context).expect("a bypass principal's statement");
+        let (types, epoch) = (Bytes::new(), Epoch(1));
+        Arc::new(Prepared { text: text.into(), cleared, types, epoch, path: 1 })
+    }
+
+    fn check(names: &mut Names, name: &str, expected: Option<&str>) {
+        let found = names.find(Kind::Statement, name.as_bytes());
+        assert_eq!(found.as_ref().map(|found| &*found.text), expected, "`{name}`");
+    }
+
+    #[test]
+    fn what_fails_or_is_skipped_is_put_back() {
+        let mut names = Names::default();
+        for name in ["a", ""] {
+            names.set(Kind::Statement, name.as_bytes(), Some(prepared("SELECT 1")));
+            let change = names.set(Kind::Statement, name.as_bytes(), Some(prepared("SELECT 2")));
+            check(&mut names, name, Some("SELECT 2"));
+            names.undo(change);
+            check(&mut names, name, Some("SELECT 1"));
+            let change = names.set(Kind::Statement, name.as_bytes(), Some(prepared("SELECT 2")));
+            names.failed(change);
+        }
+        check(&mut names, "a", Some("SELECT 1"));
+        check(&mut names, "", None);
+        let closed = names.set(Kind::Statement, b"a", None);
+        check(&mut names, "a", None);
+        names.undo(closed);
+        check(&mut names, "a", Some("SELECT 1"));
+    }
+
+    #[test]
+    fn bytes_come_back_when_names_go() {
+        let mut names = Names::default();
+        names.set(Kind::Statement, b"a", Some(prepared("SELECT 1")));
+        names.set(Kind::Portal, b"", Some(prepared("SELECT 1")));
+        assert!(names.bytes > 0);
+        names.deallocate(Some("a"));
+        names.drop_portals();
+        assert_eq!(names.bytes, 0);
+        assert!(!names.is_full());
+    }
+}

@@ -9,10 +9,10 @@
 //! - Rows of a statement whose shape is `AsIs` are copied as they came, in pieces as they come.
 
 use bytes::{Buf as _, Bytes};
-use pgcordon_rewrite::{ClearedStatement, Effect, RowShape, StatementKind};
+use pgcordon_rewrite::RowShape;
 
 use super::names::Prepared;
-use super::pending::{Asks, Pending};
+use super::pending::Pending;
 use super::{Batch, End, HIGH_WATER, Session};
 use crate::answer;
 use crate::frame::{self, Frame, HEADER};
@@ -40,7 +40,7 @@ pub(super) fn reported<'v>(name: &[u8], value: &'v [u8], user: &'v str) -> Optio
     }
 }
 
-fn fault(what: &str, tag: u8) -> End {
+pub(super) fn fault(what: &str, tag: u8) -> End {
     End::Fault(format!("{what} `{}`", tag.escape_ascii()))
 }
 
@@ -181,7 +181,7 @@ impl Session {
         }
     }
 
-    fn forward(&mut self, frame: &Frame) {
+    pub(super) fn forward(&mut self, frame: &Frame) {
         frame::put(&mut self.client.outbound, frame.tag, |out| out.extend_from_slice(&frame.body));
     }
 
@@ -189,6 +189,15 @@ impl Session {
         self.lease.parameter(body)?;
         let mut reader = frame::Reader::new(body);
         let (name, value) = (reader.text()?, reader.text()?);
+        // Statements are judged as read under these two.
+        let pinned: &[u8] = match name {
+            b"standard_conforming_strings" => b"on",
+            b"client_encoding" => b"UTF8",
+            _ => value,
+        };
+        if value != pinned && !self.who.is_bypass() {
+            return Err(End::Fault("a pinned setting has changed".to_owned()));
+        }
         if let Some(value) = reported(name, value, self.who.user()) {
             crate::message::put_parameter(&mut self.client.outbound, name, value);
         }
@@ -384,138 +393,6 @@ impl Session {
             _ => return Err(fault("unexpected message", frame.tag)),
         };
         Ok(answer::put_row_without_last(&mut self.client.outbound, &frame.body, visible)?)
-    }
-
-    /// CommandComplete, EmptyQueryResponse, PortalSuspended.
-    fn on_complete(&mut self, frame: &Frame) -> Result<(), End> {
-        let (prepared, at) = match self.queue.front_mut() {
-            Some(Pending::Query { prepared, index }) if frame.tag != b's' => {
-                let at = *index;
-                *index += 1;
-                (Some(prepared.clone()), at)
-            }
-            Some(Pending::Execute(prepared)) => {
-                let prepared = prepared.clone();
-                self.queue.pop();
-                (prepared, 0)
-            }
-            _ => return Err(fault("unexpected message", frame.tag)),
-        };
-        self.forward(frame);
-        if frame.tag != b's' {
-            self.copy_in = false;
-            let statement = prepared.as_deref().and_then(|one| one.cleared.statements().get(at));
-            match statement {
-                Some(statement) => self.completed(&statement.clone(), &frame.body),
-                None => self.catalog_touched |= self.who.is_bypass(),
-            }
-        }
-        Ok(())
-    }
-
-    fn completed(&mut self, statement: &ClearedStatement, tag: &[u8]) {
-        match &statement.effect {
-            Effect::None => {}
-            Effect::SearchPath { .. } | Effect::ResetSearchPath => self.path.changed(),
-            Effect::ResetAll => self.settings_lost(),
-            Effect::DiscardAll => {
-                self.settings_lost();
-                self.names.deallocate(None);
-                self.names.drop_portals();
-            }
-            Effect::Deallocate(name) => self.names.deallocate(name.as_deref()),
-        }
-        match statement.kind {
-            StatementKind::Transaction if tag.starts_with(b"ROLLBACK") => {
-                self.path.rolled_back();
-                // After ROLLBACK TO the transaction lives again.
-                if self.status == Status::Failed {
-                    self.status = Status::Transaction;
-                }
-            }
-            StatementKind::Other => self.catalog_touched = true,
-            StatementKind::Transaction
-            | StatementKind::Select
-            | StatementKind::Insert
-            | StatementKind::Update
-            | StatementKind::Delete
-            | StatementKind::CopyOut
-            | StatementKind::Set
-            | StatementKind::Show
-            | StatementKind::Deallocate
-            | StatementKind::Discard => {}
-        }
-    }
-
-    fn settings_lost(&mut self) {
-        self.path.changed();
-        self.reapply = self.settings.statement().is_some();
-    }
-
-    /// CopyInResponse, CopyOutResponse, CopyDone.
-    fn on_copy(&mut self, frame: &Frame) -> Result<(), End> {
-        match self.queue.front() {
-            Some(Pending::Query { .. } | Pending::Execute(_)) => {}
-            _ => return Err(fault("unexpected message", frame.tag)),
-        }
-        if frame.tag == b'G' {
-            if !self.who.is_bypass() {
-                return Err(fault("COPY FROM of a restricted principal", frame.tag));
-            }
-            self.copy_in = true;
-            if matches!(self.queue.front(), Some(Pending::Execute(_))) {
-                self.queue.drop_syncs_behind_front();
-            }
-        }
-        self.forward(frame);
-        Ok(())
-    }
-
-    /// Answers to a statement of ours: swallowed.
-    fn on_own(&mut self, frame: &Frame) -> Result<(), End> {
-        let Some(Pending::Own { value, closed, .. }) = self.queue.front_mut() else {
-            return Err(fault("unexpected message", frame.tag));
-        };
-        match frame.tag {
-            b'1' | b'2' | b'C' => Ok(()),
-            b'D' => {
-                *value = crate::upstream::first_column(&frame.body)?;
-                Ok(())
-            }
-            b'3' if *closed == 0 => {
-                *closed = 1;
-                Ok(())
-            }
-            b'3' => self.own_done(),
-            tag => Err(fault("unexpected message", tag)),
-        }
-    }
-
-    fn own_done(&mut self) -> Result<(), End> {
-        self.own_failures = 0;
-        match self.queue.pop() {
-            Some(Pending::Own { asks: Asks::SearchPath, value, .. }) => {
-                let user = &self.who.database.upstream.user;
-                self.path.show(&value.unwrap_or_default(), &self.who.state.snapshot, user);
-                Ok(())
-            }
-            Some(Pending::Own { asks: Asks::Settings, .. }) => {
-                self.reapply = false;
-                self.path.changed();
-                Ok(())
-            }
-            _ => Err(fault("unexpected message", b'3')),
-        }
-    }
-
-    /// Asked again at the next chance, unless the client's batch is in the way or it keeps failing.
-    fn on_own_error(&mut self, asks: Asks, body: &[u8]) -> Result<(), End> {
-        self.own_failures += 1;
-        let (_, synced) = self.queue.skip_to_sync();
-        if synced && self.own_failures < 3 {
-            return Ok(());
-        }
-        Err(End::Fault(format!("{asks:?} failed: {}", answer::primary_message(body))))
     }
 }
 

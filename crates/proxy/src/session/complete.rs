@@ -1,0 +1,150 @@
+//! What follows from a statement that has succeeded, and answers to statements of our own.
+//!
+//! In:  CommandComplete and its kin; everything that answers a statement of ours.
+//! Out: the session's state: search_path, names, settings, COPY.
+//!
+//! Invariants:
+//! - State changes when PostgreSQL says so, never when a statement is sent.
+
+use pgcordon_rewrite::{ClearedStatement, Effect, StatementKind};
+
+use super::pending::{Asks, Pending};
+use super::relay::fault;
+use super::{End, Session};
+use crate::answer;
+use crate::frame::Frame;
+use crate::message::Status;
+
+impl Session {
+    /// CommandComplete, EmptyQueryResponse, PortalSuspended.
+    pub(super) fn on_complete(&mut self, frame: &Frame) -> Result<(), End> {
+        let (prepared, at) = match self.queue.front_mut() {
+            Some(Pending::Query { prepared, index }) if frame.tag != b's' => {
+                let at = *index;
+                *index += 1;
+                (Some(prepared.clone()), at)
+            }
+            Some(Pending::Execute(prepared)) => {
+                let prepared = prepared.clone();
+                self.queue.pop();
+                (prepared, 0)
+            }
+            _ => return Err(fault("unexpected message", frame.tag)),
+        };
+        self.forward(frame);
+        if frame.tag != b's' {
+            self.copy_in = false;
+            let statement = prepared.as_deref().and_then(|one| one.cleared.statements().get(at));
+            match statement {
+                Some(statement) => self.completed(&statement.clone(), &frame.body),
+                None => self.catalog_touched |= self.who.is_bypass(),
+            }
+        }
+        Ok(())
+    }
+
+    fn completed(&mut self, statement: &ClearedStatement, tag: &[u8]) {
+        match &statement.effect {
+            Effect::None => {}
+            Effect::SearchPath { .. } | Effect::ResetSearchPath => self.path.changed(),
+            Effect::ResetAll => self.settings_lost(),
+            Effect::DiscardAll => {
+                self.settings_lost();
+                self.names.deallocate(None);
+                self.names.drop_portals();
+            }
+            Effect::Deallocate(name) => self.names.deallocate(name.as_deref()),
+        }
+        match statement.kind {
+            StatementKind::Transaction if tag.starts_with(b"ROLLBACK") => {
+                self.path.rolled_back();
+                // After ROLLBACK TO the transaction lives again.
+                if self.status == Status::Failed {
+                    self.status = Status::Transaction;
+                }
+            }
+            StatementKind::Other => self.catalog_touched = true,
+            StatementKind::Transaction
+            | StatementKind::Select
+            | StatementKind::Insert
+            | StatementKind::Update
+            | StatementKind::Delete
+            | StatementKind::CopyOut
+            | StatementKind::Set
+            | StatementKind::Show
+            | StatementKind::Deallocate
+            | StatementKind::Discard => {}
+        }
+    }
+
+    fn settings_lost(&mut self) {
+        self.path.changed();
+        self.reapply = self.settings.statement().is_some();
+    }
+
+    /// CopyInResponse, CopyOutResponse, CopyDone.
+    pub(super) fn on_copy(&mut self, frame: &Frame) -> Result<(), End> {
+        match self.queue.front() {
+            Some(Pending::Query { .. } | Pending::Execute(_)) => {}
+            _ => return Err(fault("unexpected message", frame.tag)),
+        }
+        if frame.tag == b'G' {
+            if !self.who.is_bypass() {
+                return Err(fault("COPY FROM of a restricted principal", frame.tag));
+            }
+            self.copy_in = true;
+            if matches!(self.queue.front(), Some(Pending::Execute(_))) {
+                self.queue.drop_syncs_behind_front();
+            }
+        }
+        self.forward(frame);
+        Ok(())
+    }
+
+    /// Answers to a statement of ours: swallowed.
+    pub(super) fn on_own(&mut self, frame: &Frame) -> Result<(), End> {
+        let Some(Pending::Own { value, closed, .. }) = self.queue.front_mut() else {
+            return Err(fault("unexpected message", frame.tag));
+        };
+        match frame.tag {
+            b'1' | b'2' | b'C' => Ok(()),
+            b'D' => {
+                *value = crate::upstream::first_column(&frame.body)?;
+                Ok(())
+            }
+            b'3' if *closed == 0 => {
+                *closed = 1;
+                Ok(())
+            }
+            b'3' => self.own_done(),
+            tag => Err(fault("unexpected message", tag)),
+        }
+    }
+
+    fn own_done(&mut self) -> Result<(), End> {
+        self.own_failures = 0;
+        match self.queue.pop() {
+            Some(Pending::Own { asks: Asks::SearchPath, value, .. }) => {
+                let user = &self.who.database.upstream.user;
+                self.path.show(&value.unwrap_or_default(), &self.who.state.snapshot, user);
+                Ok(())
+            }
+            Some(Pending::Own { asks: Asks::Settings, .. }) => {
+                self.reapply = false;
+                self.path.changed();
+                Ok(())
+            }
+            _ => Err(fault("unexpected message", b'3')),
+        }
+    }
+
+    /// Asked again at the next chance, unless the client's batch is in the way or it keeps failing.
+    pub(super) fn on_own_error(&mut self, asks: Asks, body: &[u8]) -> Result<(), End> {
+        self.own_failures += 1;
+        let (_, synced) = self.queue.skip_to_sync();
+        if synced && self.own_failures < 3 {
+            return Ok(());
+        }
+        Err(End::Fault(format!("{asks:?} failed: {}", answer::primary_message(body))))
+    }
+}
