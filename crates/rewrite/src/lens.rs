@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use pgcordon_policy::{ColumnAccess, Command, Decision, Denial};
+use pgcordon_policy::{ColumnAccess, Command, Coverage, Decision, Denial};
 use pgcordon_sql::analyze::{Lens, Seen, Visibility, WriteKind};
 use pgcordon_sql::catalog::{RelationId, RelationKind};
 
@@ -119,10 +119,14 @@ impl Lens for PolicyLens<'_> {
             | RelationKind::CompositeType
             | RelationKind::Index => return self.absent(relation, &Denial::NoRule),
         }
-        match (&*self.answer(relation, Command::Select), found.kind) {
-            (Ok(decision), _) => Seen::Columns(visibility(&decision.columns)),
-            (Err(Denial::NoRule), RelationKind::View) if !is_system(&found.schema) => Seen::Expand,
-            (Err(denial), _) => self.absent(relation, denial),
+        // A view decides only where a rule names it: a wildcard's grant must not lead around its tables' rules.
+        let named = self.context.policy.coverage(relation) == Coverage::Named;
+        if found.kind == RelationKind::View && !named && !is_system(&found.schema) {
+            return Seen::Expand;
+        }
+        match &*self.answer(relation, Command::Select) {
+            Ok(decision) => Seen::Columns(visibility(&decision.columns)),
+            Err(denial) => self.absent(relation, denial),
         }
     }
 

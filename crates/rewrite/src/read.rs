@@ -118,12 +118,25 @@ pub(crate) fn all_clear(decision: &Decision) -> bool {
     decision.columns.iter().all(|column| *column == ColumnAccess::Clear)
 }
 
-/// Both filters.
+/// Both filters; what one already demands is not said twice.
 pub(crate) fn both(left: &Filter, right: &Filter) -> Filter {
-    match (left, right) {
-        (Filter::All, other) | (other, Filter::All) => other.clone(),
-        (left, right) if left == right => left.clone(),
-        (left, right) => Filter::Every(vec![left.clone(), right.clone()]),
+    let mut parts: Vec<&Filter> = Vec::new();
+    for filter in [left, right] {
+        let list = match filter {
+            Filter::All => continue,
+            Filter::Every(list) => list.as_slice(),
+            Filter::Nothing | Filter::Test(_) | Filter::Any(_) => std::slice::from_ref(filter),
+        };
+        for part in list {
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+    }
+    match parts.as_slice() {
+        [] => Filter::All,
+        [only] => (*only).clone(),
+        several => Filter::Every(several.iter().map(|part| (*part).clone()).collect()),
     }
 }
 

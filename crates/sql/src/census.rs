@@ -14,6 +14,7 @@ use pg_raw_parse::{Node, nodes};
 
 use crate::analyze::Outline;
 use crate::error::Error;
+use crate::parse::{Limits, Parsed};
 
 /// How a relation is named in the tree.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -84,9 +85,9 @@ pub struct Census {
 /// [`Error::Syntax`] when the grammar does not accept it.
 pub fn read(text: &str) -> Result<Vec<Census>, Error> {
     stacker::maybe_grow(1024 * 1024, 64 * 1024 * 1024, || {
-        let tree = pg_raw_parse::parse(text)
-            .map_err(|error| Error::Syntax { message: error.to_string(), offset: None })?;
-        tree.stmts().map(statement).collect()
+        let parsed = Parsed::new(text, Limits::CENSUS)?;
+        let statements = parsed.statements()?.into_iter();
+        statements.map(|(_, node)| statement(node)).collect()
     })
 }
 

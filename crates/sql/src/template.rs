@@ -161,6 +161,8 @@ struct Source {
     /// Maps offsets of the expression back to the data owner's text.
     spliced: Spliced,
     placeholders: Vec<String>,
+    /// How many parameters the placeholders became; the data owner may write none.
+    parameters: usize,
 }
 
 impl Source {
@@ -168,6 +170,7 @@ impl Source {
         let mut edits = Vec::new();
         let mut placeholders: Vec<String> = Vec::new();
         let mut problems = Vec::new();
+        let mut parameters = 0;
         for (range, name) in braces(text).map_err(|problem| vec![problem])? {
             if name == "column" {
                 if !matches!(purpose, Purpose::Mask(_)) {
@@ -188,18 +191,25 @@ impl Source {
                 placeholders.push(name);
                 placeholders.len() - 1
             });
-            edits.push(Edit { range, text: format!(" ${} ", index + 1) });
+            parameters += 1;
+            edits.push(Edit { range, text: format!(" ${}", index + 1) });
         }
         if !problems.is_empty() {
             return Err(problems);
         }
         let spliced = splice::apply(text, edits)
             .map_err(|error| vec![problem(0, &error.to_string(), "")])?;
-        Ok(Self { sql: format!("{PREFIX}{}", spliced.text), spliced, placeholders })
+        Ok(Self { sql: format!("{PREFIX}{}", spliced.text), spliced, placeholders, parameters })
     }
 
     fn parse(&self) -> Result<Parsed<'_>, Problem> {
-        Parsed::new(&self.sql, Limits::VIEW).map_err(|error| self.problem(&error))
+        let parsed =
+            Parsed::new(&self.sql, Limits::VIEW).map_err(|error| self.problem(&error))?;
+        if parsed.parameters().len() != self.parameters {
+            let hint = "placeholders are {user.name}, {user.<attribute>}, {now}";
+            return Err(problem(0, "a parameter such as $1 has no value here", hint));
+        }
+        Ok(parsed)
     }
 
     /// The text must be one expression and nothing else.

@@ -49,3 +49,5 @@ select * from order_items
 begin; set local search_path = public; commit
 
 values (1, (select max(secret) from customers))
+
+select 1 from orders where id not /* c */ in (1, 2)

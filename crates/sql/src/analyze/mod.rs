@@ -223,10 +223,56 @@ pub struct Names<'a> {
 /// [`Error`] for the first thing that is not allowed or not understood.
 pub fn analyze(parsed: &Parsed<'_>, names: Names<'_>) -> Result<Analysis, Error> {
     let mut statements = Vec::with_capacity(1);
+    let mut path = Path::Session(names.search_path);
     for (range, node) in parsed.statements()? {
-        statements.push(statement(parsed, range, node, names, 0)?);
+        let start = range.start;
+        let search_path = match &path {
+            Path::Session(schemas) => schemas,
+            Path::Set(schemas) => schemas.as_slice(),
+            Path::Unknown if matches!(node, Node::TransactionStmt(_)) => &[],
+            Path::Unknown => {
+                let what = "more statements in one message after one that takes search_path back";
+                return Err(Error::Unsupported { what: what.to_owned(), offset: Some(start) });
+            }
+        };
+        let found = statement(parsed, range, node, Names { search_path, ..names }, 0)?;
+        path = path.after(&found.kind);
+        statements.push(found);
     }
     Ok(Analysis { statements })
+}
+
+/// The search_path between the statements of one text.
+enum Path<'a> {
+    /// As the text found it.
+    Session(&'a [String]),
+    /// As a statement of this text set it.
+    Set(Vec<String>),
+    /// A statement of this text set it and another may have taken it back.
+    Unknown,
+}
+
+impl Path<'_> {
+    fn after(self, kind: &Kind) -> Self {
+        let Kind::Utility(utility) = kind else { return self };
+        match utility {
+            Utility::Set(Setting { name, change, .. }) if name == "search_path" => match change {
+                Change::To(schemas) => Self::Set(schemas.clone()),
+                Change::Default | Change::Reset => Self::Unknown,
+            },
+            Utility::ResetAll | Utility::Discard(Discard::All) => Self::Unknown,
+            Utility::Transaction => match self {
+                Self::Set(_) => Self::Unknown,
+                other @ (Self::Session(_) | Self::Unknown) => other,
+            },
+            Utility::Set(_)
+            | Utility::SetTransaction
+            | Utility::Show(_)
+            | Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temporary)
+            | Utility::Deallocate(_)
+            | Utility::Other(_) => self,
+        }
+    }
 }
 
 fn statement(

@@ -230,7 +230,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Columns named by an INSERT list: `col`, without subscripts or fields.
+    /// Columns named by an INSERT list.
     fn assigned(
         &mut self,
         list: &'a pg_raw_parse::list::NodeList,
@@ -242,8 +242,28 @@ impl<'a> Walker<'a> {
                 return Err(Error::unsupported("this column list", -1));
             };
             columns.push(assigned_column(target, relation)?);
+            self.subscripts(target, &Scope { items: &[], parent: None })?;
         }
         Ok(columns)
+    }
+
+    /// `tags[1]`, `address.city`: a part of a column is assigned.
+    fn subscripts(
+        &mut self,
+        target: &'a nodes::ResTarget,
+        scope: &Scope<'a, '_>,
+    ) -> Result<(), Error> {
+        for step in target.indirection() {
+            match step {
+                Node::A_Indices(indices) => {
+                    self.optional(indices.lidx(), scope)?;
+                    self.optional(indices.uidx(), scope)?;
+                }
+                Node::String(_) => {}
+                _ => return Err(Error::unsupported("assigning to this", target.location)),
+            }
+        }
+        Ok(())
     }
 
     /// `SET a = …, (b, c) = …`
@@ -256,6 +276,7 @@ impl<'a> Walker<'a> {
         let mut columns = Vec::with_capacity(list.len());
         for target in list {
             columns.push(assigned_column(target, relation)?);
+            self.subscripts(target, scope)?;
             let first = match target.val() {
                 // The source of `(a, b) = …` is shared by its columns: walk it once.
                 Node::MultiAssignRef(reference) => reference.colno == 1,
@@ -557,9 +578,6 @@ fn assigned_column(
     target: &nodes::ResTarget,
     relation: &Relation,
 ) -> Result<(ColumnId, usize), Error> {
-    if !target.indirection().is_empty() {
-        return Err(Error::unsupported("assigning to a part of a column", target.location));
-    }
     let name = target.name().unwrap_or_default();
     let place = offset(target.location);
     let unknown = || Error::UnknownColumn { name: name.to_owned(), offset: place };
