@@ -10,6 +10,7 @@ mod enforce;
 mod lens;
 mod mark;
 mod plan;
+mod propose;
 mod read;
 mod refusal;
 mod settings;

@@ -30,12 +30,18 @@ pub(crate) enum Row<'a> {
     Ours,
     /// The client's alias of a write's target.
     Theirs(&'a str, &'a Relation),
+    /// `"pgcordon_row"`: a row that INSERT proposes.
+    Proposed,
 }
+
+/// The alias of a proposed row.
+const PROPOSED_ALIAS: &str = "\"pgcordon_row\"";
 
 impl Row<'_> {
     fn expression(self, expression: &Expression, into: &mut String) {
         match self {
             Self::Ours => expression.template.render(SCAN_ALIAS, &expression.values, into),
+            Self::Proposed => expression.template.render(PROPOSED_ALIAS, &expression.values, into),
             Self::Theirs(alias, relation) => {
                 expression.template.render_for(alias, relation, &expression.values, into);
             }
@@ -46,6 +52,7 @@ impl Row<'_> {
     pub(crate) fn column(self, name: &str, into: &mut String) {
         match self {
             Self::Ours => into.push_str(SCAN_ALIAS),
+            Self::Proposed => into.push_str(PROPOSED_ALIAS),
             Self::Theirs(alias, _) => push_quoted(into, alias),
         }
         into.push('.');

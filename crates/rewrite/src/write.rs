@@ -23,6 +23,7 @@ use pgcordon_sql::splice::{literal, push_quoted, quoted};
 
 use crate::lens::{PolicyLens, command};
 use crate::plan::{Draft, Guard, Mark, Plan};
+use crate::propose::Proposal;
 use crate::read::{Row, both};
 use crate::{Context, Refusal};
 
@@ -235,12 +236,26 @@ impl<'a> Writer<'a> {
         };
         let plain = decision.columns.iter().all(|column| *column == ColumnAccess::Clear);
         let presets = self.presets(decision);
-        if presets.is_empty() && (plain || self.write.column_list.is_some()) {
-            return Ok(());
-        }
+        let listed = self.write.column_list.is_some();
         let mut columns: Vec<ColumnId> = self.write.columns.iter().map(|(id, _)| *id).collect();
-        if self.write.column_list.is_none() {
-            columns = self.implicit_columns(decision, source)?;
+        let as_given = presets.is_empty() && (plain || listed);
+        match source {
+            InsertSource::Query(_) if as_given => {}
+            _ if !listed => columns = self.implicit_columns(decision, source)?,
+            InsertSource::Defaults(_) | InsertSource::Values(_) | InsertSource::Query(_) => {}
+        }
+        let proposal = Proposal {
+            text: self.text,
+            mark: self.context.mark,
+            statement: self.statement,
+            relation: self.relation(),
+            decision,
+            columns: &columns,
+            presets: &presets,
+        };
+        proposal.check(source, plan);
+        if as_given {
+            return Ok(());
         }
         let missing: Vec<&(ColumnId, String)> =
             presets.iter().filter(|(column, _)| !columns.contains(column)).collect();

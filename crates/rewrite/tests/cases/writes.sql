@@ -35,3 +35,9 @@ update employees set name = email where email = 'x' returning *, email
 insert into notes values (1, 'rita', 'x')
 
 update customers set name = (select max(secret) from customers c2 where c2.id = 201) where id = 101
+
+insert into orders values (1, 'North', 2), ($1, $2, default)
+
+insert into order_items (id, order_id) values (1, 2) on conflict do nothing
+
+insert into orders (id, region) values (1, (select max(region) from customers))
