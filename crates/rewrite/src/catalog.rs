@@ -73,9 +73,17 @@ const RULES: &[Rule] = &[
         "{a}.objoid < 16384 OR ({a}.classoid = 1259 AND {a}.objoid = ANY ({oids}) AND {a}.objsubid = 0)",
         &[],
     ),
-    system("pg_index", "{a}.indrelid < 16384 OR {a}.indrelid = ANY ({oids})", &["indexprs", "indpred"]),
+    system(
+        "pg_index",
+        "{a}.indrelid < 16384 OR {a}.indrelid = ANY ({oids})",
+        &["indexprs", "indpred"],
+    ),
     system("pg_inherits", "{a}.inhrelid = ANY ({oids}) AND {a}.inhparent = ANY ({oids})", &[]),
-    system("pg_namespace", "{a}.oid < 16384 AND {a}.nspname <> 'public' OR {a}.nspname = ANY ({schemas})", &["nspacl"]),
+    system(
+        "pg_namespace",
+        "{a}.oid < 16384 AND {a}.nspname <> 'public' OR {a}.nspname = ANY ({schemas})",
+        &["nspacl"],
+    ),
     system("pg_operator", "{a}.oid < 16384", &[]),
     system("pg_proc", "{a}.oid < 16384", &["proacl"]),
     system("pg_roles", "{a}.rolname = CURRENT_USER", &["rolconfig"]),
@@ -88,7 +96,11 @@ const RULES: &[Rule] = &[
         &["typacl", "typdefaultbin"],
     ),
     standard("schemata", "{a}.schema_name::pg_catalog.text = ANY ({schemas})", &[]),
-    standard("tables", "{a}.table_schema::pg_catalog.text || '.' || {a}.table_name::pg_catalog.text = ANY ({tables})", &[]),
+    standard(
+        "tables",
+        "{a}.table_schema::pg_catalog.text || '.' || {a}.table_name::pg_catalog.text = ANY ({tables})",
+        &[],
+    ),
     standard(
         "views",
         "{a}.table_schema::pg_catalog.text || '.' || {a}.table_name::pg_catalog.text = ANY ({tables})",
@@ -183,8 +195,10 @@ impl Visible {
             for (column, access) in relation.columns.iter().zip(&decision.columns) {
                 if *access == ColumnAccess::Hidden {
                     let (oid, number) = (relation.oid.0, column.number);
-                    let _ = write!(hidden, " OR {{a}}.attrelid = {oid} AND {{a}}.attnum = {number}");
-                    hidden_names.push(format!("{}.{}.{}", relation.schema, relation.name, column.name));
+                    let _ =
+                        write!(hidden, " OR {{a}}.attrelid = {oid} AND {{a}}.attnum = {number}");
+                    hidden_names
+                        .push(format!("{}.{}.{}", relation.schema, relation.name, column.name));
                 }
             }
         }

@@ -49,11 +49,10 @@ fn decide(text: &str, context: Context<'_>, lens: &PolicyLens<'_>) -> Result<Cle
         databases: [context.database, context.snapshot.database()],
         lens,
     };
-    let analysis = analyze::analyze(&parsed, names).map_err(|error| match &error {
-        analyze::Error::UnknownRelation { offset, .. } => {
-            lens.failure(*offset).unwrap_or_else(|| refusal(error.clone()))
-        }
-        _ => refusal(error),
+    let analysis = analyze::analyze(&parsed, names).map_err(|error| {
+        let unknown = matches!(error, analyze::Error::UnknownRelation { .. });
+        let denied = if unknown { lens.failure(error.offset()) } else { None };
+        denied.unwrap_or_else(|| refusal(error))
     })?;
     let plan = plan(text, context, lens, analysis)?;
     verify::verify(text, plan)
@@ -159,9 +158,8 @@ fn nested_samples(statement: &Statement) -> Result<(), Refusal> {
     for access in &statement.accesses {
         let analyze::Role::Scan(scan) = &access.role else { continue };
         let Some(sample) = &scan.sample else { continue };
-        let inside = |range: &std::ops::Range<usize>| {
-            sample.start <= range.start && range.end <= sample.end
-        };
+        let inside =
+            |range: &std::ops::Range<usize>| sample.start <= range.start && range.end <= sample.end;
         let relations = statement.accesses.iter().any(|other| inside(&other.range));
         if relations || statement.edits.iter().any(|edit| inside(&edit.range)) {
             let what = "TABLESAMPLE with a sub-select or function".to_owned();
@@ -186,9 +184,7 @@ fn utility(utility: &Utility) -> Result<ClearedStatement, Refusal> {
         Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temporary) => {
             (StatementKind::Discard, Effect::None)
         }
-        Utility::Deallocate(name) => {
-            (StatementKind::Deallocate, Effect::Deallocate(name.clone()))
-        }
+        Utility::Deallocate(name) => (StatementKind::Deallocate, Effect::Deallocate(name.clone())),
         Utility::Other(what) => {
             return Err(Refusal::Unsupported { what: (*what).to_owned(), offset: None });
         }

@@ -81,9 +81,9 @@ impl<'a> PolicyLens<'a> {
         let (relation, denial) = failed.as_ref()?;
         match denial {
             Denial::NoRule => None,
-            Denial::CommandNotGranted
-            | Denial::MissingAttribute(_)
-            | Denial::BrokenRule { .. } => Some(self.refusal(*relation, denial, offset)),
+            Denial::CommandNotGranted | Denial::MissingAttribute(_) | Denial::BrokenRule { .. } => {
+                Some(self.refusal(*relation, denial, offset))
+            }
         }
     }
 
@@ -133,7 +133,9 @@ impl Lens for PolicyLens<'_> {
     fn target(&self, relation: RelationId, kind: WriteKind) -> Seen {
         let found = self.context.snapshot.relation(relation);
         let writable = match found.kind {
-            RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => true,
+            RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => {
+                true
+            }
             RelationKind::View
             | RelationKind::MaterializedView
             | RelationKind::Sequence

@@ -110,6 +110,8 @@ impl Draft {
     pub(crate) fn append(&mut self, other: Self) {
         let shift = self.text.len();
         self.text.push_str(&other.text);
-        self.marks.extend(other.marks.into_iter().map(|mark| Mark { offset: mark.offset + shift, ..mark }));
+        self.marks.extend(
+            other.marks.into_iter().map(|mark| Mark { offset: mark.offset + shift, ..mark }),
+        );
     }
 }

@@ -147,6 +147,16 @@ pub(crate) fn both(left: &Filter, right: &Filter) -> Filter {
     }
 }
 
+/// A relation of which only some rows or columns are read.
+struct Filtered<'a> {
+    relation: &'a Relation,
+    decision: &'a Decision,
+    filter: &'a Filter,
+    only: bool,
+    /// TABLESAMPLE, as the client wrote it.
+    sample: Option<&'a str>,
+}
+
 /// Writes scans for one text.
 pub(crate) struct Reader<'a> {
     pub(crate) context: Context<'a>,
@@ -214,47 +224,40 @@ impl Reader<'_> {
             return Ok(draft);
         }
         let sample = scan.sample.as_ref().and_then(|range| self.text.get(range.clone()));
-        self.filtered(relation, decision, &filter, access.only, sample, &mut draft);
-        Ok(draft)
+        let only = access.only;
+        Ok(self.filtered(&Filtered { relation, decision, filter: &filter, only, sample }))
     }
 
-    fn filtered(
-        &self,
-        relation: &Relation,
-        decision: &Decision,
-        filter: &Filter,
-        only: bool,
-        sample: Option<&str>,
-        draft: &mut Draft,
-    ) {
+    fn filtered(&self, scan: &Filtered<'_>) -> Draft {
+        let mut draft = Draft::default();
         draft.push("(SELECT ");
-        columns(relation, decision, &mut draft.text);
-        draft.push(if only { " FROM ONLY " } else { " FROM " });
-        draft.relation(relation, Guard::Scan { condition: *filter != Filter::All });
+        columns(scan.relation, scan.decision, &mut draft.text);
+        draft.push(if scan.only { " FROM ONLY " } else { " FROM " });
+        draft.relation(scan.relation, Guard::Scan { condition: *scan.filter != Filter::All });
         draft.push(" AS ");
         draft.push(SCAN_ALIAS);
-        if let Some(sample) = sample {
+        if let Some(sample) = scan.sample {
             draft.push(" ");
             draft.push(sample);
         }
-        if *filter != Filter::All {
+        if *scan.filter != Filter::All {
             draft.push(" WHERE ");
-            Row::Ours.filter(filter, &mut draft.text);
+            Row::Ours.filter(scan.filter, &mut draft.text);
             if self.fenced {
                 draft.push(" OFFSET 0");
             }
         }
         draft.push(")");
+        draft
     }
 
     /// A view without rules: its definition, rewritten for the reader.
     fn view(&self, body: &ViewBody, locked: bool) -> Result<Draft, Refusal> {
         let inner = Reader { text: &body.text, ..*self };
         let mut pieces = inner.scans(&body.statement, locked)?;
-        pieces.extend(body.statement.edits.iter().map(|edit| Piece {
-            edit: edit.clone(),
-            marks: Vec::new(),
-        }));
+        pieces.extend(
+            body.statement.edits.iter().map(|edit| Piece { edit: edit.clone(), marks: Vec::new() }),
+        );
         let mut draft = Draft::default();
         draft.push("(");
         draft.append(carry_out(&body.text, pieces)?);
@@ -287,8 +290,8 @@ impl Reader<'_> {
         let answer = self.lens.granted(access.relation, Command::Select)?;
         let Ok(decision) = &*answer else { return Err(missing(relation)) };
         let only = relation.kind != RelationKind::PartitionedTable;
-        let mut inner = Draft::default();
-        self.filtered(relation, decision, &decision.using, only, None, &mut inner);
+        let filter = &decision.using;
+        let inner = self.filtered(&Filtered { relation, decision, filter, only, sample: None });
         let mut draft = Draft::default();
         draft.push("(SELECT ");
         let listed: Vec<usize> = match asked {
@@ -365,8 +368,8 @@ pub(crate) fn place(
 ) -> Result<(splice::Spliced, Vec<crate::plan::Mark>), Refusal> {
     pieces.sort_by_key(|piece| (piece.edit.range.start, piece.edit.range.end));
     let edits = pieces.iter().map(|piece| piece.edit.clone()).collect();
-    let spliced = splice::apply(text, edits)
-        .map_err(|error| Refusal::Verification(error.to_string()))?;
+    let spliced =
+        splice::apply(text, edits).map_err(|error| Refusal::Verification(error.to_string()))?;
     let mut marks = Vec::new();
     for (piece, (_, moved)) in pieces.into_iter().zip(&spliced.moved) {
         for mark in piece.marks {

@@ -218,7 +218,7 @@ impl Refusal {
                 "Access is refused until the rule is mended.",
                 None,
             ),
-            Self::Limit { what } => ("54000", format!("{what}"), "", None),
+            Self::Limit { what } => ("54000", what.clone(), "", None),
             Self::Verification(_) => (
                 "XX000",
                 "pgcordon could not verify the rewritten statement".to_owned(),
@@ -231,7 +231,9 @@ impl Refusal {
             message,
             detail: String::new(),
             hint: hint.to_owned(),
-            position: offset.and_then(|offset| text.get(..offset)).map(|head| head.chars().count() + 1),
+            position: offset
+                .and_then(|offset| text.get(..offset))
+                .map(|head| head.chars().count() + 1),
         }
     }
 }

@@ -95,9 +95,8 @@ pub(crate) fn changeable(setting: &Setting) -> Result<Effect, Refusal> {
         (Values::SearchPath, Change::Default | Change::Reset) => Ok(Effect::ResetSearchPath),
         (Values::Any, _) | (Values::Only(_), Change::Default | Change::Reset) => Ok(Effect::None),
         (Values::Only(allowed), Change::To(given)) => {
-            let fits = |value: &String| {
-                allowed.contains(&value.trim().to_ascii_lowercase().as_str())
-            };
+            let fits =
+                |value: &String| allowed.contains(&value.trim().to_ascii_lowercase().as_str());
             if given.iter().all(fits) { Ok(Effect::None) } else { Err(denied()) }
         }
     }
@@ -109,7 +108,8 @@ fn search_path(
     local: bool,
     denied: impl Fn() -> Refusal,
 ) -> Result<Effect, Refusal> {
-    if schemas.iter().any(|schema| schema.starts_with("pg_temp") || schema.starts_with("pg_toast")) {
+    if schemas.iter().any(|schema| schema.starts_with("pg_temp") || schema.starts_with("pg_toast"))
+    {
         return Err(denied());
     }
     let schemas = schemas.iter().filter(|schema| *schema != "$user").cloned().collect();

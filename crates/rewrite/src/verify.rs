@@ -127,8 +127,15 @@ impl Check<'_> {
                 checked(*check, last_returning.as_ref())
             }
             (
-                Guard::Free | Guard::Name | Guard::Scan { .. } | Guard::Changed { .. } | Guard::Inserted { .. },
-                Place::OnlyItem { .. } | Place::Changed { .. } | Place::Inserted { .. } | Place::Elsewhere,
+                Guard::Free
+                | Guard::Name
+                | Guard::Scan { .. }
+                | Guard::Changed { .. }
+                | Guard::Inserted { .. },
+                Place::OnlyItem { .. }
+                | Place::Changed { .. }
+                | Place::Inserted { .. }
+                | Place::Elsewhere,
             ) => false,
         };
         if safe { Ok(()) } else { Err(fault("a relation is not guarded as planned")) }

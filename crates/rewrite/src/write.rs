@@ -100,11 +100,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A column that some rule hides, masks or denies cannot be written.
-    fn writable(
-        &self,
-        columns: &[(ColumnId, usize)],
-        decision: &Decision,
-    ) -> Result<(), Refusal> {
+    fn writable(&self, columns: &[(ColumnId, usize)], decision: &Decision) -> Result<(), Refusal> {
         for (column, offset) in columns {
             let index = usize::from(column.0);
             let name = self.relation().columns[index].name.clone();
@@ -279,12 +275,13 @@ impl<'a> Writer<'a> {
         decision: &Decision,
         source: &InsertSource,
     ) -> Result<Vec<ColumnId>, Refusal> {
-        let known = decision.columns.iter().enumerate().filter(|(_, column)| {
-            **column != ColumnAccess::Hidden
-        });
-        let known: Vec<ColumnId> = known
-            .filter_map(|(index, _)| u16::try_from(index).ok().map(ColumnId))
-            .collect();
+        let known = decision
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| **column != ColumnAccess::Hidden);
+        let known: Vec<ColumnId> =
+            known.filter_map(|(index, _)| u16::try_from(index).ok().map(ColumnId)).collect();
         let given = match source {
             InsertSource::Defaults(_) => 0,
             InsertSource::Values(rows) => rows.first().map_or(0, |(_, values)| values.len()),

@@ -25,11 +25,16 @@ fn refusals() {
 
 #[test]
 fn a_manager_sees_plain_tables() {
-    check("manager", "max", "select * from orders o where id = 1\n\nupdate customers set name = 'x'");
+    check(
+        "manager",
+        "max",
+        "select * from orders o where id = 1\n\nupdate customers set name = 'x'",
+    );
 }
 
 #[test]
 fn bypass_is_not_rewritten_but_stays_pinned() {
-    let file = "select * from payroll\n\ncreate table t (a int)\n\nset standard_conforming_strings = off";
+    let file =
+        "select * from payroll\n\ncreate table t (a int)\n\nset standard_conforming_strings = off";
     check("bypass", "olga", file);
 }

@@ -150,10 +150,9 @@ impl Counter {
                 let last_returning = last_returning(insert.returning_clause());
                 self.place(insert.relation(), Place::Inserted { last_returning });
             }
-            Node::FuncCall(call) => self.functions.push(Called {
-                offset: at(call.location),
-                name: strings(call.funcname()),
-            }),
+            Node::FuncCall(call) => self
+                .functions
+                .push(Called { offset: at(call.location), name: strings(call.funcname()) }),
             Node::A_Expr(expression) if named_operator(expression.kind) => {
                 self.operators.push(Called {
                     offset: at(expression.location),
@@ -207,8 +206,8 @@ impl Counter {
 
     fn finish(mut self, outline: Outline) -> Census {
         for relation in &mut self.relations {
-            if let Some(place) = self.places.remove(&relation.offset) {
-                relation.place = place;
+            if let Some(place) = self.places.get(&relation.offset) {
+                relation.place = place.clone();
             }
         }
         Census {
@@ -229,7 +228,7 @@ fn strings(list: &pg_raw_parse::list::NodeList) -> Vec<String> {
 }
 
 fn last_returning(returning: Option<&nodes::ReturningClause>) -> Option<String> {
-    match returning?.exprs().iter().last()? {
+    match returning?.exprs().iter().next_back()? {
         Node::ResTarget(target) => target.name().map(str::to_owned),
         _ => None,
     }

@@ -23,8 +23,7 @@ fn place(text: &str, message: &str) -> Option<usize> {
     let (_, rest) = message.rsplit_once("Line: ")?;
     let (line, column) = rest.split_once(", Column: ")?;
     let (line, column): (usize, usize) = (line.trim().parse().ok()?, column.trim().parse().ok()?);
-    let start: usize =
-        text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
+    let start: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
     let (offset, _) = text.get(start..)?.char_indices().nth(column.checked_sub(1)?)?;
     Some(start + offset)
 }

@@ -166,7 +166,11 @@ impl<'a> Parsed<'a> {
     }
 
     /// Bytes of a relation's name with ONLY before it and `*` behind it.
-    pub(crate) fn relation_range(&self, location: i32, parts: usize) -> Result<Range<usize>, Error> {
+    pub(crate) fn relation_range(
+        &self,
+        location: i32,
+        parts: usize,
+    ) -> Result<Range<usize>, Error> {
         let first = self.token_at(location)?;
         let mut last = self.name_end(first, parts)?;
         let mut start = first;
@@ -189,7 +193,9 @@ impl<'a> Parsed<'a> {
     /// Where `TABLE` stands before a relation's name (and ONLY), in the command of that name.
     pub(crate) fn table_command(&self, location: i32) -> Result<Option<usize>, Error> {
         let mut token = self.token_at(location)?;
-        while token >= 1 && (self.is_keyword(token - 1, "only") || self.is(token - 1, TokenKind::LeftParen)) {
+        while token >= 1
+            && (self.is_keyword(token - 1, "only") || self.is(token - 1, TokenKind::LeftParen))
+        {
             token -= 1;
         }
         Ok((token >= 1 && self.is_keyword(token - 1, "table")).then(|| self.start(token - 1)))

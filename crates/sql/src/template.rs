@@ -180,7 +180,7 @@ impl Source {
                 edits.push(Edit { range, text });
                 continue;
             }
-            if name != "now" && !name.strip_prefix("user.").is_some_and(|rest| !rest.is_empty()) {
+            if name != "now" && name.strip_prefix("user.").is_none_or(str::is_empty) {
                 let message = format!("unknown placeholder {{{name}}}");
                 let hint = "placeholders are {user.name}, {user.<attribute>}, {now}, and in masks {column}";
                 problems.push(problem(range.start, &message, hint));
@@ -197,14 +197,13 @@ impl Source {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let spliced = splice::apply(text, edits)
-            .map_err(|error| vec![problem(0, &error.to_string(), "")])?;
+        let spliced =
+            splice::apply(text, edits).map_err(|error| vec![problem(0, &error.to_string(), "")])?;
         Ok(Self { sql: format!("{PREFIX}{}", spliced.text), spliced, placeholders, parameters })
     }
 
     fn parse(&self) -> Result<Parsed<'_>, Problem> {
-        let parsed =
-            Parsed::new(&self.sql, Limits::VIEW).map_err(|error| self.problem(&error))?;
+        let parsed = Parsed::new(&self.sql, Limits::VIEW).map_err(|error| self.problem(&error))?;
         if parsed.parameters().len() != self.parameters {
             let hint = "placeholders are {user.name}, {user.<attribute>}, {now}";
             return Err(problem(0, "a parameter such as $1 has no value here", hint));
@@ -316,8 +315,12 @@ impl Source {
 
     fn problem(&self, error: &Error) -> Problem {
         let hint = match error {
-            Error::Function { .. } => "built-ins must be on the allow-list; write other functions with their schema",
-            Error::UnknownRelation { .. } => "write relations outside schema public with their schema",
+            Error::Function { .. } => {
+                "built-ins must be on the allow-list; write other functions with their schema"
+            }
+            Error::UnknownRelation { .. } => {
+                "write relations outside schema public with their schema"
+            }
             Error::Syntax { .. }
             | Error::Unsupported { .. }
             | Error::MissingFrom { .. }
@@ -353,7 +356,8 @@ fn braces(text: &str) -> Result<Vec<(Range<usize>, String)>, Problem> {
             }
             b'{' => {
                 let end = text[at..].find('}').map(|end| at + end);
-                let end = end.ok_or_else(|| problem(at, "unclosed placeholder", "write {user.name}"))?;
+                let end =
+                    end.ok_or_else(|| problem(at, "unclosed placeholder", "write {user.name}"))?;
                 found.push((at..end + 1, text[at + 1..end].trim().to_owned()));
                 end + 1
             }

@@ -41,3 +41,5 @@ insert into orders values (1, 'North', 2), ($1, $2, default)
 insert into order_items (id, order_id) values (1, 2) on conflict do nothing
 
 insert into orders (id, region) values (1, (select max(region) from customers))
+
+update customers set (name, credit) = (select 'avg', avg(amount) from orders) where id in (1, 4)

@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use pgcordon_policy::{BoundPolicy, Policy, Source, load};
 use pgcordon_rewrite::{Context, Mark, enforce};
-use pgcordon_sql::catalog::{
-    Column, Oid, Relation, RelationKind, Snapshot, SnapshotParts,
-};
+use pgcordon_sql::catalog::{Column, Oid, Relation, RelationKind, Snapshot, SnapshotParts};
 
 /// One line a relation: `schema.name[=kind][<parent]: column type, …`.
 const CATALOG: &str = "

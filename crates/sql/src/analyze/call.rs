@@ -18,12 +18,8 @@ use crate::lex::TokenKind;
 use crate::splice::Edit;
 
 /// Catalog functions that tools need and that tell nothing but a role's name or whether a name needs its schema.
-const CATALOG_FUNCTIONS: [&str; 4] = [
-    "pg_function_is_visible",
-    "pg_get_userbyid",
-    "pg_table_is_visible",
-    "pg_type_is_visible",
-];
+const CATALOG_FUNCTIONS: [&str; 4] =
+    ["pg_function_is_visible", "pg_get_userbyid", "pg_table_is_visible", "pg_type_is_visible"];
 
 /// Whether a built-in function may be called.
 #[must_use]
@@ -236,16 +232,18 @@ impl<'a> Walker<'a> {
         let snapshot = self.names.snapshot;
         let found = match schema {
             Some(schema) => snapshot.types(name).find(|found| found.schema == schema),
-            None => self.names.search_path.iter().find_map(|schema| {
-                snapshot.types(name).find(|found| &found.schema == schema)
-            }),
+            None => self
+                .names
+                .search_path
+                .iter()
+                .find_map(|schema| snapshot.types(name).find(|found| &found.schema == schema)),
         }?;
         match found.kind {
             TypeKind::Enum | TypeKind::Domain | TypeKind::Range | TypeKind::Multirange => {}
             TypeKind::Composite => {
                 let relation = snapshot.by_oid(found.relation)?;
-                let free = snapshot.relation(relation).kind
-                    == crate::catalog::RelationKind::CompositeType;
+                let free =
+                    snapshot.relation(relation).kind == crate::catalog::RelationKind::CompositeType;
                 if !free && matches!(self.names.lens.seen(relation), super::Seen::Absent) {
                     return None;
                 }
@@ -271,9 +269,23 @@ impl<'a> Walker<'a> {
 
 fn number_or_time(kind: Oid) -> bool {
     [
-        oid::BOOL, oid::INT2, oid::INT4, oid::INT8, oid::FLOAT4, oid::FLOAT8, oid::NUMERIC,
-        oid::DATE, oid::TIME, oid::TIMETZ, oid::TIMESTAMP, oid::TIMESTAMPTZ, oid::INTERVAL,
-        oid::UUID, oid::JSON, oid::JSONB, oid::BYTEA,
+        oid::BOOL,
+        oid::INT2,
+        oid::INT4,
+        oid::INT8,
+        oid::FLOAT4,
+        oid::FLOAT8,
+        oid::NUMERIC,
+        oid::DATE,
+        oid::TIME,
+        oid::TIMETZ,
+        oid::TIMESTAMP,
+        oid::TIMESTAMPTZ,
+        oid::INTERVAL,
+        oid::UUID,
+        oid::JSON,
+        oid::JSONB,
+        oid::BYTEA,
     ]
     .contains(&kind)
 }

@@ -197,7 +197,7 @@ impl<'a> Walker<'a> {
         scope: &Scope<'a, '_>,
     ) -> Result<Option<Columns>, Error> {
         let Node::ColumnRef(reference) = target.val() else { return Ok(None) };
-        let Some(Node::A_Star(_)) = reference.fields().iter().last() else { return Ok(None) };
+        let Some(Node::A_Star(_)) = reference.fields().iter().next_back() else { return Ok(None) };
         let mut columns = Columns::default();
         if reference.fields().len() > 1 {
             let names: Vec<&str> = reference.fields().iter().filter_map(Node::as_str).collect();
@@ -386,11 +386,7 @@ impl<'a> Walker<'a> {
         Ok(Shape { calm: calm && shape.calm, literal: false, ..shape })
     }
 
-    fn sublink(
-        &mut self,
-        link: &'a nodes::SubLink,
-        scope: &Scope<'a, '_>,
-    ) -> Result<Shape, Error> {
+    fn sublink(&mut self, link: &'a nodes::SubLink, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
         let test = self.optional(link.testexpr(), scope)?;
         let Node::SelectStmt(select) = link.subselect() else {
             return Err(Error::unsupported("this sub-select", link.location));
@@ -415,7 +411,9 @@ impl<'a> Walker<'a> {
                 calm: first.calm && single_row(select),
                 literal: false,
             }),
-            SubLinkType::ARRAY_SUBLINK => Ok(Shape { kind: None, calm: first.calm, literal: false }),
+            SubLinkType::ARRAY_SUBLINK => {
+                Ok(Shape { kind: None, calm: first.calm, literal: false })
+            }
             SubLinkType::ROWCOMPARE_SUBLINK => Ok(Shape::OPAQUE),
             _ => Err(Error::unsupported("this sub-select", link.location)),
         }
@@ -439,9 +437,9 @@ impl<'a> Walker<'a> {
                 Node::A_Star(_) => return Err(Error::unsupported("(row).*", -1)),
                 Node::String(name) => {
                     let name = name.sval().unwrap_or_default();
-                    let known = fields.as_ref().and_then(|fields| {
-                        fields.iter().find(|field| field.0 == name)
-                    });
+                    let known = fields
+                        .as_ref()
+                        .and_then(|fields| fields.iter().find(|field| field.0 == name));
                     let Some((_, kind)) = known else {
                         let name = name.to_owned();
                         return Err(Error::UnknownColumn { name, offset: None });
@@ -575,7 +573,7 @@ fn bounded_interval(node: Node<'_>) -> bool {
     let Node::TypeCast(cast) = node else { return false };
     let Node::A_Const(constant) = cast.arg() else { return false };
     let Some(pg_raw_parse::ConstValue::String(text)) = constant.val() else { return false };
-    let name = cast.type_name().and_then(|name| name.names().iter().last());
+    let name = cast.type_name().and_then(|name| name.names().iter().next_back());
     if name.and_then(nodes::String::sval) != Some("interval") {
         return false;
     }

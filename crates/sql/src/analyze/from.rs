@@ -18,14 +18,14 @@ const MAX_VIEWS: usize = 16;
 
 impl<'a> Walker<'a> {
     /// Walks a FROM list; LATERAL items see those before them.
-    pub(super) fn from_list(
+    pub(super) fn items_of(
         &mut self,
         list: &'a NodeList,
         outer: Option<&Scope<'a, '_>>,
     ) -> Result<Vec<Item<'a>>, Error> {
         let mut items = Vec::with_capacity(list.len());
         for node in list {
-            let more = self.from_item(node, &items, outer)?;
+            let more = self.item(node, &items, outer)?;
             items.extend(more);
         }
         Ok(items)
@@ -35,7 +35,7 @@ impl<'a> Walker<'a> {
         clippy::wildcard_enum_match_arm,
         reason = "PostgreSQL has 480 node kinds; the arm refuses"
     )]
-    fn from_item(
+    fn item(
         &mut self,
         node: Node<'a>,
         before: &[Item<'a>],
@@ -48,9 +48,7 @@ impl<'a> Walker<'a> {
             Node::RangeSubselect(query) => vec![self.subselect(query, before, outer)?],
             Node::RangeFunction(function) => vec![self.range_function(function, before, outer)?],
             Node::RangeTableFunc(table) => vec![self.table_function(table, before, outer)?],
-            Node::JoinExpr(join) => {
-                self.descend(|walker| walker.join(join, before, outer))?
-            }
+            Node::JoinExpr(join) => self.descend(|walker| walker.join(join, before, outer))?,
             _ => return Err(Error::unsupported("this item of FROM", -1)),
         };
         let last = self.out.accesses.len();
@@ -80,10 +78,8 @@ impl<'a> Walker<'a> {
         let id = self.resolve(relation)?;
         self.note_types(self.names.snapshot.relation(id));
         let spelled = spelled(relation);
-        let unknown = || Error::UnknownRelation {
-            name: spelled.clone(),
-            offset: offset(relation.location),
-        };
+        let unknown =
+            || Error::UnknownRelation { name: spelled.clone(), offset: offset(relation.location) };
         let seen = self.names.lens.seen(id);
         let (source, view) = match seen {
             Seen::Absent => return Err(unknown()),
@@ -208,7 +204,8 @@ impl<'a> Walker<'a> {
         let parsed = crate::parse::Parsed::new(text, crate::parse::Limits::VIEW)?;
         let names = super::Names { search_path: &[], ..self.names };
         let mut statements = parsed.statements()?.into_iter();
-        let (Some((range, Node::SelectStmt(select))), None) = (statements.next(), statements.next())
+        let (Some((range, Node::SelectStmt(select))), None) =
+            (statements.next(), statements.next())
         else {
             return Err(Error::unsupported("this view's definition", -1));
         };
@@ -274,7 +271,8 @@ impl<'a> Walker<'a> {
             let _ = shape;
             self.lateral_argument(call, &scope)?;
             name.get_or_insert_with(|| super::name::output_name(call));
-            let definitions = pair.and_then(|pair| pair.get(1)).and_then(|node| node.as_node_list());
+            let definitions =
+                pair.and_then(|pair| pair.get(1)).and_then(|node| node.as_node_list());
             for definition in definitions.into_iter().flatten() {
                 list.push(self.column_definition(definition)?);
             }
@@ -356,11 +354,11 @@ impl<'a> Walker<'a> {
         before: &[Item<'a>],
         outer: Option<&Scope<'a, '_>>,
     ) -> Result<Vec<Item<'a>>, Error> {
-        let mut items = self.from_item(join.larg(), before, outer)?;
+        let mut items = self.item(join.larg(), before, outer)?;
         let split = items.len();
         let mut visible = before.to_vec();
         visible.extend(items.iter().cloned());
-        items.extend(self.from_item(join.rarg(), &visible, outer)?);
+        items.extend(self.item(join.rarg(), &visible, outer)?);
         let common: Vec<String> = if join.is_natural {
             common_names(&items[..split], &items[split..])?
         } else {
@@ -401,9 +399,9 @@ impl<'a> Walker<'a> {
         }
         for item in items.iter().filter(|item| item.cols_visible) {
             columns.open |= item.open();
-            columns.list.extend(
-                item.columns().into_iter().filter(|column| !common.contains(&column.name)),
-            );
+            columns
+                .list
+                .extend(item.columns().into_iter().filter(|column| !common.contains(&column.name)));
         }
         Ok(columns)
     }
@@ -506,12 +504,11 @@ pub(super) fn spelled(relation: &nodes::RangeVar) -> String {
 
 fn located(error: Error, location: i32) -> Error {
     match error {
-        Error::Unsupported { what, .. } => {
-            Error::Unsupported { what: format!("{what} in a view's definition"), offset: offset(location) }
-        }
-        Error::DeniedColumn { name, .. } => {
-            Error::DeniedColumn { name, offset: offset(location) }
-        }
+        Error::Unsupported { what, .. } => Error::Unsupported {
+            what: format!("{what} in a view's definition"),
+            offset: offset(location),
+        },
+        Error::DeniedColumn { name, .. } => Error::DeniedColumn { name, offset: offset(location) },
         Error::UnknownColumn { name, .. } => {
             Error::UnknownColumn { name, offset: offset(location) }
         }

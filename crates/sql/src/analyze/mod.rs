@@ -31,7 +31,7 @@ pub use call::allowed_function;
 pub use scope::Visibility;
 pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
-pub use write::{Conflict, InsertSource, Within, Write, WriteKind};
+pub use write::{Conflict, InsertSource, ValueRow, Within, Write, WriteKind};
 
 use crate::catalog::{ColumnId, RelationId, Snapshot};
 pub use crate::error::Error;

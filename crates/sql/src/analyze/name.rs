@@ -23,7 +23,7 @@ pub(crate) fn output_name(node: Node<'_>) -> String {
 
 /// The last string of a name list.
 pub(crate) fn last_string(list: &NodeList) -> Option<&str> {
-    list.iter().filter_map(Node::as_str).last()
+    list.iter().filter_map(Node::as_str).next_back()
 }
 
 fn strong(name: &str) -> (&str, Strength) {
@@ -43,9 +43,7 @@ fn figure(node: Node<'_>) -> (&str, Strength) {
             None => figure(indirection.arg()),
         },
         Node::FuncCall(call) => last_string(call.funcname()).map_or(NONE, strong),
-        Node::A_Expr(expression)
-            if expression.kind == nodes::A_Expr_Kind::AEXPR_NULLIF =>
-        {
+        Node::A_Expr(expression) if expression.kind == nodes::A_Expr_Kind::AEXPR_NULLIF => {
             strong("nullif")
         }
         Node::TypeCast(cast) => figure_cast(cast),
@@ -74,7 +72,7 @@ fn figure(node: Node<'_>) -> (&str, Strength) {
 fn figure_cast(cast: &nodes::TypeCast) -> (&str, Strength) {
     match figure(cast.arg()) {
         (_, Strength::None | Strength::Weak) => {
-            let names = cast.type_name().and_then(|name| name.names().iter().last());
+            let names = cast.type_name().and_then(|name| name.names().iter().next_back());
             match names.and_then(nodes::String::sval) {
                 Some(name) => (name, Strength::Weak),
                 None => ("", Strength::None),
@@ -84,7 +82,6 @@ fn figure_cast(cast: &nodes::TypeCast) -> (&str, Strength) {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "a column label, not a verdict")]
 fn figure_sublink(link: &nodes::SubLink) -> (&str, Strength) {
     match link.sub_link_type {
         SubLinkType::EXISTS_SUBLINK => strong("exists"),

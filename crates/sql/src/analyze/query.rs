@@ -89,7 +89,8 @@ impl<'a> Walker<'a> {
         let scope = Scope { items: &[], parent: outer };
         let mut columns = Columns::default();
         for row in select.values_lists() {
-            let row = row.as_node_list().ok_or_else(|| Error::unsupported("this VALUES row", -1))?;
+            let row =
+                row.as_node_list().ok_or_else(|| Error::unsupported("this VALUES row", -1))?;
             for (index, value) in row.iter().enumerate() {
                 let shape = self.expression(value, &scope)?;
                 match columns.list.get_mut(index) {
@@ -115,7 +116,7 @@ impl<'a> Walker<'a> {
         want: Want,
     ) -> Result<Columns, Error> {
         let first_access = self.out.accesses.len();
-        let items = self.from_list(select.from_clause(), outer)?;
+        let items = self.items_of(select.from_clause(), outer)?;
         let last_access = self.out.accesses.len();
         let scope = Scope { items: &items, parent: outer };
         let columns = self.targets(select, &scope, want)?;
@@ -406,8 +407,8 @@ impl<'a> Walker<'a> {
                 let item = items.iter().find(|item| item.rel_visible && item.name == name);
                 let offset = crate::error::offset(relation.location);
                 self.out.names.extend(offset);
-                let item = item
-                    .ok_or_else(|| Error::MissingFrom { name: name.to_owned(), offset })?;
+                let item =
+                    item.ok_or_else(|| Error::MissingFrom { name: name.to_owned(), offset })?;
                 self.mark_locked(item.accesses.clone());
             }
         }

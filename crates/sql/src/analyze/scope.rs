@@ -79,7 +79,11 @@ pub(crate) struct Scope<'a, 's> {
 #[derive(Clone, Debug)]
 pub(crate) enum Found {
     /// A column; `target` names the write's target when it is one of its columns.
-    Column { shape: Shape, kind_of_row: Option<crate::catalog::Oid>, target: Option<(usize, ColumnId)> },
+    Column {
+        shape: Shape,
+        kind_of_row: Option<crate::catalog::Oid>,
+        target: Option<(usize, ColumnId)>,
+    },
     /// `ctid`, `tableoid` and their kin.
     System,
     /// A whole row; `target` as above.
@@ -274,9 +278,7 @@ impl<'a, 's> Scope<'a, 's> {
     ) -> Result<&Item<'a>, Error> {
         for level in self.levels() {
             let mut matching = level.items.iter().filter(|item| {
-                item.rel_visible
-                    && item.name == name
-                    && (schema.is_none() || item.schema == schema)
+                item.rel_visible && item.name == name && (schema.is_none() || item.schema == schema)
             });
             if let Some(item) = matching.next() {
                 return match matching.next() {

@@ -271,7 +271,10 @@ pub fn outline(parsed: &Parsed<'_>) -> Result<Vec<Outline>, Error> {
     statements.map(|(_, node)| outline_of(node)).collect()
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the arm asks `utility`, which names what it knows")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the arm asks `utility`, which names what it knows"
+)]
 pub(crate) fn outline_of(node: Node<'_>) -> Result<Outline, Error> {
     Ok(match node {
         Node::SelectStmt(_) => Outline::Select,

@@ -26,13 +26,16 @@ pub enum WriteKind {
     Delete,
 }
 
+/// A row of VALUES: the bytes inside its parentheses, and of each value.
+pub type ValueRow = (Range<usize>, Vec<Range<usize>>);
+
 /// Where an INSERT's rows come from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum InsertSource {
     /// DEFAULT VALUES: its bytes.
     Defaults(Range<usize>),
-    /// VALUES: for each row, the bytes inside its parentheses, and of each value.
-    Values(Vec<(Range<usize>, Vec<Range<usize>>)>),
+    /// VALUES.
+    Values(Vec<ValueRow>),
     /// Any other query: its bytes.
     Query(Range<usize>),
 }
@@ -156,7 +159,7 @@ impl<'a> Walker<'a> {
         let uses = self.out.target_uses.len();
         let mut write = blank(WriteKind::Update, item.accesses.start, range);
         let mut items = vec![item];
-        items.extend(self.from_list(update.from_clause(), None)?);
+        items.extend(self.items_of(update.from_clause(), None)?);
         write.joins_others = items.len() > 1;
         let scope = Scope { items: &items, parent: None };
         write.columns = self.set_list(update.target_list(), relation, &scope)?;
@@ -171,7 +174,7 @@ impl<'a> Walker<'a> {
         let uses = self.out.target_uses.len();
         let mut write = blank(WriteKind::Delete, item.accesses.start, range);
         let mut items = vec![item];
-        items.extend(self.from_list(delete.using_clause(), None)?);
+        items.extend(self.items_of(delete.using_clause(), None)?);
         write.joins_others = items.len() > 1;
         let scope = Scope { items: &items, parent: None };
         self.locate_condition(&mut write, delete.where_clause(), &scope)?;
@@ -370,7 +373,7 @@ impl<'a> Walker<'a> {
         &self,
         mut token: usize,
         select: &nodes::SelectStmt,
-    ) -> Result<Vec<(Range<usize>, Vec<Range<usize>>)>, Error> {
+    ) -> Result<Vec<ValueRow>, Error> {
         let mut rows = Vec::with_capacity(select.values_lists().len());
         for row in select.values_lists() {
             let close = self.parsed.closing(token)?;
@@ -418,7 +421,7 @@ impl<'a> Walker<'a> {
             let token = self.parsed.token_at(conflict.location)?;
             return Ok(self.parsed.end(token - 1));
         }
-        Ok(self.before_returning(write, insert.returning_clause().is_some())?)
+        self.before_returning(write, insert.returning_clause().is_some())
     }
 
     /// Byte behind the last token before RETURNING, or of the statement.
@@ -426,9 +429,7 @@ impl<'a> Walker<'a> {
         match (self.parsed.clause(&write.range, "returning"), has_returning) {
             (Some(token), true) => Ok(self.parsed.end(token - 1)),
             (None, false) => Ok(write.range.end),
-            (Some(_), false) | (None, true) => {
-                Err(crate::parse::disagreement(write.range.start))
-            }
+            (Some(_), false) | (None, true) => Err(crate::parse::disagreement(write.range.start)),
         }
     }
 
