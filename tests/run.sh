@@ -41,21 +41,23 @@ has_nextest() {
     cargo nextest --version >/dev/null 2>&1
 }
 
+# Always the whole workspace with a filter, never `-p`: the set of packages decides which features the
+# dependencies are built with, and another set would build them again.
 unit_tests() {
     if has_nextest; then
-        cargo nextest run --locked --profile ci --workspace --exclude e2e
+        cargo nextest run --locked --profile ci --workspace -E 'not package(e2e)'
     else
         cargo test --locked --workspace --exclude e2e
     fi
 }
 
 documentation_tests() {
-    cargo test --locked --quiet --workspace --exclude e2e --exclude pgcordon-cli --doc
+    cargo test --locked --quiet --workspace --doc
 }
 
 end_to_end_tests() {
     if has_nextest; then
-        cargo nextest run --locked --profile ci -p e2e
+        cargo nextest run --locked --profile ci --workspace -E 'package(e2e)'
     else
         cargo test --locked -p e2e
     fi
@@ -65,7 +67,7 @@ install_tools postgresql-contrib python3 python3-venv
 python_clients
 
 level "formatting" cargo fmt --all --check
-level "edges between crates" cargo test --locked --quiet -p e2e --test edges
+level "edges between crates" cargo test --locked --quiet --workspace --test edges
 level "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 level "unit and property tests" unit_tests
 level "documentation tests" documentation_tests
@@ -73,7 +75,7 @@ if cargo deny --version >/dev/null 2>&1; then
     level "licences and sources of dependencies" cargo deny check bans licenses sources
 fi
 
-cargo build --locked -p pgcordon-cli
+level "build" cargo build --locked --workspace --all-targets
 PGCORDON_BIN=$target/debug/pgcordon
 export PGCORDON_BIN
 level "the demo's tour" "$PGCORDON_BIN" demo --tour
