@@ -180,8 +180,6 @@ SELECT day, sum(value) FROM measures GROUP BY day;
 SELECT * FROM big_orders;
 -- view joined
 SELECT b.id, c.name FROM big_orders b JOIN customers c ON c.id = b.customer_id WHERE b.amount < 250;
--- system columns
-SELECT tableoid IS NOT NULL AS t, count(*) FROM customers GROUP BY 1;
 -- no from
 SELECT 1 + 1 AS two, 'x' AS x, current_date = current_date;
 -- tablesample

@@ -64,6 +64,7 @@ impl Sight {
             search_path: &self.search_path,
             database: &self.principal.database,
             mark: &self.mark,
+            parameter_types: &[],
             max_statement_bytes: self.max_statement_bytes,
         }
     }

@@ -33,6 +33,12 @@ impl<'a> Parse<'a> {
     }
 }
 
+/// The type oids of a `Parse`, from their count and themselves as sent; empty in the simple protocol.
+pub(crate) fn type_oids(types: &[u8]) -> Vec<u32> {
+    let oids = types.get(2..).unwrap_or_default().chunks_exact(4);
+    oids.map(|oid| u32::from_be_bytes([oid[0], oid[1], oid[2], oid[3]])).collect()
+}
+
 /// `Bind`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bind<'a> {

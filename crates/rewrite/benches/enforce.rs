@@ -119,6 +119,7 @@ impl Shop {
             search_path: &self.search_path,
             database: "shop",
             mark: &self.mark,
+            parameter_types: &[],
             max_statement_bytes: 1 << 20,
         }
     }

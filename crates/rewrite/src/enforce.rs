@@ -48,6 +48,7 @@ fn decide(text: &str, context: Context<'_>, lens: &PolicyLens<'_>) -> Result<Cle
         search_path: context.search_path,
         databases: [context.database, context.snapshot.database()],
         lens,
+        parameter_types: context.parameter_types,
     };
     let analysis = analyze::analyze(&parsed, names).map_err(|error| {
         let unknown = matches!(error, analyze::Error::UnknownRelation { .. });
@@ -126,6 +127,7 @@ fn statement_plan(
     } else {
         nested_samples(statement)?;
         plan.pieces.extend(reader.scans(statement, false)?);
+        plan.pieces.extend(reader.named_types(statement)?);
     }
     let (outline, kind) = match &statement.kind {
         Kind::Select => (Outline::Select, StatementKind::Select),

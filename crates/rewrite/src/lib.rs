@@ -40,6 +40,8 @@ pub struct Context<'a> {
     pub database: &'a str,
     /// The proxy's mark.
     pub mark: &'a Mark,
+    /// Parameter types that the client declared in Parse, by OID; empty in the simple protocol.
+    pub parameter_types: &'a [u32],
     /// Longest statement that is read, in bytes.
     pub max_statement_bytes: usize,
 }

@@ -168,13 +168,20 @@ pub(crate) struct Reader<'a> {
 
 impl Reader<'_> {
     /// The edit for an item of FROM; `None` for a write's target.
-    pub(crate) fn scan(&self, access: &Access) -> Result<Vec<Piece>, Refusal> {
+    fn scan(&self, access: &Access, statement: &Statement) -> Result<Vec<Piece>, Refusal> {
         let Role::Scan(scan) = &access.role else { return Ok(Vec::new()) };
         let mut draft = match &scan.view {
             Some(body) => self.view(body, scan.locked)?,
             None => self.relation(access, scan)?,
         };
         let replaced = draft.text.starts_with('(');
+        let index = statement.accesses.iter().position(|other| other.range == access.range);
+        let system = statement.system_uses.iter().find(|(used, _)| Some(*used) == index);
+        if let (true, Some((_, offset))) = (replaced, system) {
+            // A sub-select has none, so that the name would be looked for further outside.
+            let what = "system columns (ctid and its kin) of a filtered relation".to_owned();
+            return Err(Refusal::Unsupported { what, offset: Some(*offset) });
+        }
         if scan.command {
             let mut query = Draft::default();
             query.push("SELECT * FROM ");
@@ -255,6 +262,7 @@ impl Reader<'_> {
     fn view(&self, body: &ViewBody, locked: bool) -> Result<Draft, Refusal> {
         let inner = Reader { text: &body.text, ..*self };
         let mut pieces = inner.scans(&body.statement, locked)?;
+        pieces.extend(inner.named_types(&body.statement)?);
         pieces.extend(
             body.statement.edits.iter().map(|edit| Piece { edit: edit.clone(), marks: Vec::new() }),
         );
@@ -272,10 +280,42 @@ impl Reader<'_> {
             match (&access.role, locked) {
                 (Role::Scan(scan), true) => {
                     let role = Role::Scan(Scan { locked: true, ..scan.clone() });
-                    pieces.extend(self.scan(&Access { role, ..access.clone() })?);
+                    pieces.extend(self.scan(&Access { role, ..access.clone() }, statement)?);
                 }
-                (Role::Scan(_), false) | (Role::Target, _) => pieces.extend(self.scan(access)?),
+                (Role::Scan(_), false) | (Role::Target, _) => {
+                    pieces.extend(self.scan(access, statement)?)
+                }
             }
+        }
+        Ok(pieces)
+    }
+
+    /// `format_type(oid, …)`: NULL for the OID of a type that the reader may not know of.
+    ///
+    /// The client's expression stands in a sub-select without FROM, where no name of ours is in scope.
+    pub(crate) fn named_types(&self, statement: &Statement) -> Result<Vec<Piece>, Refusal> {
+        let mut pieces = Vec::with_capacity(2 * statement.named_types.len());
+        for range in &statement.named_types {
+            let Some(id) = self.context.snapshot.qualified("pg_catalog", "pg_type") else {
+                return Err(Refusal::Verification("the catalog has no pg_type".to_owned()));
+            };
+            let answer = self.lens.granted(id, Command::Select)?;
+            let relation = self.context.snapshot.relation(id);
+            let Ok(decision) = &*answer else { return Err(missing(relation)) };
+            let mut draft = Draft::default();
+            draft.push("(SELECT CASE WHEN EXISTS (SELECT 1 FROM ");
+            draft.relation(relation, Guard::Scan { condition: true });
+            draft.push(&format!(" AS {SCAN_ALIAS} WHERE "));
+            Row::Ours.filter(&decision.using, &mut draft.text);
+            draft.push(&format!(
+                " AND {SCAN_ALIAS}.oid OPERATOR(pg_catalog.=) {PROPOSED_ALIAS}.oid) THEN \
+                 {PROPOSED_ALIAS}.oid END FROM (SELECT CAST(("
+            ));
+            let before = splice::Edit { range: range.start..range.start, text: draft.text };
+            pieces.push(Piece { edit: before, marks: draft.marks });
+            let text = format!(") AS pg_catalog.oid) AS oid) AS {PROPOSED_ALIAS})");
+            let after = splice::Edit { range: range.end..range.end, text };
+            pieces.push(Piece { edit: after, marks: Vec::new() });
         }
         Ok(pieces)
     }

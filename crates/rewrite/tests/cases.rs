@@ -23,6 +23,21 @@ fn refusals() {
     check("refusals", "rita", include_str!("cases/refusals.sql"));
 }
 
+/// A condition that could raise for a hidden row: every filtered scan is fenced.
+#[test]
+fn conditions_that_could_raise_are_fenced() {
+    let fixture = Fixture::new();
+    let cases = include_str!("cases/fences.sql").split("\n\n").map(str::trim);
+    for case in cases {
+        let out = fixture.check("rita", case);
+        let scans = out.matches("AS \"pgcordon_scan\" WHERE").count();
+        let fences = out.matches("OFFSET 0)").count();
+        assert!(scans > 0 && scans == fences, "{case}\n{out}");
+    }
+    let calm = fixture.check("rita", "select 1 from orders where id = 1 and note like 'x%'");
+    assert!(!calm.contains("OFFSET 0"), "{calm}");
+}
+
 #[test]
 fn a_manager_sees_plain_tables() {
     check(

@@ -228,13 +228,15 @@ impl Session {
             return Ok(Err(self.who.refused("encoding", "", report)));
         };
         let text: Arc<str> = text.into();
-        Ok(self.who.judge(&mut self.path, &text).await.map(|cleared| Prepared {
-            text,
-            cleared,
-            types,
-            epoch: self.who.state.epoch,
-            path: self.path.generation(),
-        }))
+        Ok(self.who.judge(&mut self.path, &text, &crate::message::type_oids(&types)).await.map(
+            |cleared| Prepared {
+                text,
+                cleared,
+                types,
+                epoch: self.who.state.epoch,
+                path: self.path.generation(),
+            },
+        ))
     }
 
     /// Somebody who may not connect any more does not go on.

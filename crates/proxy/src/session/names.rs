@@ -189,6 +189,7 @@ mod tests {
             search_path: &[],
             database: "shop",
             mark: &Mark::new([0; 16]),
+            parameter_types: &[],
             max_statement_bytes: 1000,
         };
         let cleared = enforce(text, context).expect("a bypass principal's statement");

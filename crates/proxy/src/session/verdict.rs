@@ -69,8 +69,9 @@ impl Who {
         &mut self,
         path: &mut SearchPath,
         text: &Arc<str>,
+        types: &[u32],
     ) -> Result<Cleared, Report> {
-        let mut outcome = self.decide(path.schemas(), text).await;
+        let mut outcome = self.decide(path.schemas(), text, types).await;
         if let Err(Refused::Refusal(
             Refusal::UnknownRelation { .. } | Refusal::UnknownColumn { .. },
         )) = &outcome
@@ -79,7 +80,7 @@ impl Who {
             // A person who may not connect any more is met at their next statement.
             if let Ok(true) = self.refresh() {
                 path.resolve(&self.state.snapshot, &self.database.upstream.user);
-                outcome = self.decide(path.schemas(), text).await;
+                outcome = self.decide(path.schemas(), text, types).await;
             }
         }
         match outcome {
@@ -91,20 +92,26 @@ impl Who {
         }
     }
 
-    async fn decide(&self, path: &[String], text: &Arc<str>) -> Result<Cleared, Refused> {
+    async fn decide(
+        &self,
+        path: &[String],
+        text: &Arc<str>,
+        types: &[u32],
+    ) -> Result<Cleared, Refused> {
         if text.len() <= LONG {
-            return self.enforce(path, text);
+            return self.enforce(path, text, types);
         }
         let (who, path, text) = (self.clone(), path.to_vec(), text.clone());
+        let types = types.to_vec();
         // A tree is many times its text: only as many at once as there are processors.
         let Ok(_permit) = self.long_texts.acquire().await else {
             return Err(Refused::Panic);
         };
-        let judging = move || who.enforce(&path, &text);
+        let judging = move || who.enforce(&path, &text, &types);
         tokio::task::spawn_blocking(judging).await.unwrap_or(Err(Refused::Panic))
     }
 
-    fn enforce(&self, path: &[String], text: &str) -> Result<Cleared, Refused> {
+    fn enforce(&self, path: &[String], text: &str, types: &[u32]) -> Result<Cleared, Refused> {
         let context = Context {
             snapshot: &self.state.snapshot,
             policy: &self.state.bound,
@@ -112,6 +119,7 @@ impl Who {
             search_path: path,
             database: &self.principal.database,
             mark: &self.mark,
+            parameter_types: types,
             max_statement_bytes: self.max_statement_bytes,
         };
         // Everything in the context is only read, so that a panic leaves nothing half done.

@@ -51,3 +51,7 @@ begin; set local search_path = public; commit
 values (1, (select max(secret) from customers))
 
 select 1 from orders where id not /* c */ in (1, 2)
+
+select format_type(t, m) from (values (23, -1)) v (t, m)
+
+select * from unnest(array[1, 2], array['a', 'b']) as u (a, b)

@@ -61,3 +61,7 @@ select U&"n!0061me" UESCAPE '!' from customers
 update orders set note = 'x' where current of c
 
 select f(1)
+
+update customers set name = 'x' where ctid in (select ctid from customers where id = 1)
+
+select row_to_json(jsonb_populate_record(null::employees, '{}'))

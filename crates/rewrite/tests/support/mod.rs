@@ -20,6 +20,7 @@ public.members: team_id int4, user_id text
 public.v_orders=view: id int8, note text
 pg_catalog.pg_authid: oid int4, rolname text
 pg_catalog.pg_am: oid int4, amname text
+pg_catalog.pg_type: oid int4, typname text, typrelid int4, typelem int4, typacl text, typdefaultbin text
 ";
 
 /// The policy of the cases.
@@ -124,6 +125,7 @@ impl Fixture {
             search_path: &search_path,
             database: "shop",
             mark: &self.mark,
+            parameter_types: &[],
             max_statement_bytes: 1 << 20,
         };
         match enforce(text, context) {

@@ -18,8 +18,17 @@ use crate::lex::TokenKind;
 use crate::splice::Edit;
 
 /// Catalog functions that tools need and that tell nothing but a role's name or whether a name needs its schema.
-const CATALOG_FUNCTIONS: [&str; 4] =
-    ["pg_function_is_visible", "pg_get_userbyid", "pg_table_is_visible", "pg_type_is_visible"];
+const CATALOG_FUNCTIONS: [&str; 5] = [
+    TYPE_NAMING,
+    "pg_function_is_visible",
+    "pg_get_userbyid",
+    "pg_table_is_visible",
+    "pg_type_is_visible",
+];
+
+/// Names a type by its OID: allowed only for types that the reader may know of, since a relation's row type has the
+/// relation's name.
+const TYPE_NAMING: &str = "format_type";
 
 /// Whether a built-in function may be called.
 #[must_use]
@@ -43,7 +52,10 @@ impl<'a> Walker<'a> {
     ) -> Result<Shape, Error> {
         let names: Vec<&str> = call.funcname().iter().filter_map(Node::as_str).collect();
         let name = names.last().copied().unwrap_or_default();
-        let builtin = self.function(&names, call.location)?;
+        let builtin = self.function(&names, call.args().len(), call.location)?;
+        if builtin && name == TYPE_NAMING {
+            self.name_type(call.location, names.len())?;
+        }
         let parts = self.expressions(call.args(), scope)?;
         for sort in call.agg_order() {
             self.sort(sort, scope, &super::scope::Columns::default())?;
@@ -59,9 +71,14 @@ impl<'a> Walker<'a> {
     }
 
     /// Whether the function is a built-in; a foreign one is put down for the policy to decide.
-    fn function(&mut self, names: &[&str], location: i32) -> Result<bool, Error> {
+    fn function(&mut self, names: &[&str], arguments: usize, location: i32) -> Result<bool, Error> {
         let denied = || Error::Function { name: names.join("."), offset: offset(location) };
         match names {
+            // PostgreSQL reads `unnest(a, b)` as two functions only where it is not qualified.
+            ["unnest"] if arguments > 1 => match self.names.snapshot.functions("unnest").next() {
+                None => Ok(true),
+                Some(_) => Err(denied()),
+            },
             [name] if allowed_function(name) => {
                 self.qualify(location)?;
                 Ok(true)
@@ -79,6 +96,18 @@ impl<'a> Walker<'a> {
             }
             _ => Err(denied()),
         }
+    }
+
+    /// Puts down the first argument of `format_type`, for `rewrite` to guard.
+    fn name_type(&mut self, location: i32, parts: usize) -> Result<(), Error> {
+        let name = self.parsed.token_at(location)?;
+        let open = self.parsed.name_end(name, parts)? + 1;
+        let close = self.parsed.closing(open)?;
+        let arguments = self.split_commas(open + 1, close);
+        let first = arguments.into_iter().next();
+        let first = first.ok_or_else(|| crate::parse::disagreement(self.parsed.start(open)))?;
+        self.out.named_types.push(first);
+        Ok(())
     }
 
     fn foreign_function(&self, name: &str) -> Option<String> {
@@ -244,7 +273,7 @@ impl<'a> Walker<'a> {
                 let relation = snapshot.by_oid(found.relation)?;
                 let free =
                     snapshot.relation(relation).kind == crate::catalog::RelationKind::CompositeType;
-                if !free && matches!(self.names.lens.seen(relation), super::Seen::Absent) {
+                if !free && !self.whole_row_visible(relation) {
                     return None;
                 }
             }
@@ -252,6 +281,17 @@ impl<'a> Walker<'a> {
             TypeKind::Pseudo => return None,
         }
         Some(found.oid)
+    }
+
+    /// A table's row type names all of its columns: one that hides some does not exist.
+    fn whole_row_visible(&self, relation: crate::catalog::RelationId) -> bool {
+        match self.names.lens.seen(relation) {
+            super::Seen::Columns(view) => view.iter().all(|column| match column {
+                super::Visibility::Clear | super::Visibility::Changed => true,
+                super::Visibility::Denied | super::Visibility::Hidden => false,
+            }),
+            super::Seen::Absent | super::Seen::Expand => false,
+        }
     }
 
     /// Remembers the extension types among a relation's columns.

@@ -23,11 +23,23 @@ impl<'a> Walker<'a> {
         node: Node<'a>,
         scope: &Scope<'a, '_>,
     ) -> Result<Shape, Error> {
-        match node {
-            Node::ColumnRef(column) => self.column(column, scope),
-            Node::A_Const(constant) => Ok(constant_shape(constant)),
-            Node::ParamRef(_) => Ok(Shape { literal: false, ..Shape::UNKNOWN }),
-            other => self.descend(|walker| walker.compound(other, scope)),
+        let shape = match node {
+            Node::ColumnRef(column) => self.column(column, scope)?,
+            Node::A_Const(constant) => constant_shape(constant),
+            Node::ParamRef(parameter) => self.parameter(parameter),
+            other => self.descend(|walker| walker.compound(other, scope))?,
+        };
+        self.loud += usize::from(!shape.calm);
+        Ok(shape)
+    }
+
+    /// A parameter takes the other side's type, unless the client declared one.
+    fn parameter(&self, parameter: &nodes::ParamRef) -> Shape {
+        let index = usize::try_from(parameter.number).ok().and_then(|number| number.checked_sub(1));
+        let declared = index.and_then(|index| self.names.parameter_types.get(index)).copied();
+        match declared.unwrap_or(0) {
+            0 | 705 => Shape { literal: false, ..Shape::UNKNOWN },
+            known => Shape::value(Oid(known)),
         }
     }
 
@@ -118,7 +130,12 @@ impl<'a> Walker<'a> {
                 }
                 Shape { kind: None, calm: true, literal: false }
             }
-            Found::System | Found::Unknown => Shape { calm: true, ..Shape::OPAQUE },
+            Found::System(accesses) => {
+                let place = offset(reference.location).unwrap_or_default();
+                self.out.system_uses.extend(accesses.into_iter().map(|access| (access, place)));
+                Shape { calm: true, ..Shape::OPAQUE }
+            }
+            Found::Unknown => Shape { calm: true, ..Shape::OPAQUE },
         })
     }
 
@@ -346,7 +363,8 @@ impl<'a> Walker<'a> {
         let plain = name.typmods().is_empty() || kind != Some(oid::NUMERIC);
         // A string constant is cast while PostgreSQL analyses the statement, before it looks at any row.
         let constant = matches!(cast.arg(), Node::A_Const(_));
-        let known = kind.is_some();
+        // A domain's constraint is checked for each row.
+        let known = kind.is_some_and(|kind| self.names.snapshot.type_by_oid(kind).is_none());
         let calm = (constant && known) || (plain && arg.calm && shape::calm_cast(arg.kind, kind));
         Ok(Shape { kind, calm, literal: constant && known })
     }
@@ -391,10 +409,15 @@ impl<'a> Walker<'a> {
         let Node::SelectStmt(select) = link.subselect() else {
             return Err(Error::unsupported("this sub-select", link.location));
         };
+        let before = self.loud;
         let columns = self.select(select, Some(scope), Want::Columns)?;
         let first = columns.list.first().map_or(Shape::OPAQUE, |column| column.shape);
+        // Whatever clause could raise, it would do so only for a row that got as far as this sub-select.
+        let first = Shape { calm: first.calm && self.loud == before, ..first };
         match link.sub_link_type {
-            SubLinkType::EXISTS_SUBLINK => Ok(Shape::value(oid::BOOL)),
+            SubLinkType::EXISTS_SUBLINK => {
+                Ok(Shape { kind: Some(oid::BOOL), calm: self.loud == before, literal: false })
+            }
             SubLinkType::ANY_SUBLINK | SubLinkType::ALL_SUBLINK => {
                 if link.oper_name().is_empty() {
                     self.operator_named(None, "=", test, first, link.location)?;
@@ -469,7 +492,7 @@ impl<'a> Walker<'a> {
                         Some(columns.iter().map(|name| (name.clone(), Oid(0))).collect())
                     }
                     Found::Column { kind_of_row: Some(kind), .. } => self.composite_fields(kind),
-                    Found::Column { .. } | Found::System | Found::Unknown => None,
+                    Found::Column { .. } | Found::System(_) | Found::Unknown => None,
                 }
             }
             Node::TypeCast(cast) => match cast.type_name() {
@@ -604,6 +627,19 @@ fn is_aggregate(node: Node<'_>) -> bool {
     let Node::FuncCall(call) = node else { return false };
     let name = super::name::last_string(call.funcname()).unwrap_or_default();
     call.over().is_none() && ["count", "min", "max", "sum", "avg"].contains(&name)
+}
+
+/// A LIMIT or OFFSET that cannot raise: none, NULL, or a constant that is not negative.
+pub(super) fn plain_bound(node: Node<'_>) -> bool {
+    match node {
+        Node::None => true,
+        Node::A_Const(constant) => match constant.val() {
+            Some(pg_raw_parse::ConstValue::Integer(count)) => count >= 0,
+            Some(_) => false,
+            None => true,
+        },
+        _ => false,
+    }
 }
 
 /// Whether an expression reads no column at all.

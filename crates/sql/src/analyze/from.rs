@@ -248,7 +248,12 @@ impl<'a> Walker<'a> {
         };
         let lateral = Scope { items: before, parent: outer };
         let scope = if query.lateral { Some(&lateral) } else { outer };
+        let quiet = self.loud;
         let columns = self.select(select, scope, Want::Columns)?;
+        // A LATERAL sub-select runs while rows are joined.
+        if query.lateral && self.loud != quiet {
+            self.condition(Shape::OPAQUE);
+        }
         let mut item = derived(String::new(), Rc::new(columns));
         apply_alias(&mut item, query.alias())?;
         Ok(item)
@@ -291,15 +296,8 @@ impl<'a> Walker<'a> {
 
     /// Arguments of a function in FROM are evaluated while rows are joined: they count as a condition.
     fn lateral_argument(&mut self, call: Node<'a>, scope: &Scope<'a, '_>) -> Result<(), Error> {
-        let Node::FuncCall(call) = call else { return Ok(()) };
-        if scope.items.is_empty() && scope.parent.is_none() {
-            return Ok(());
-        }
-        let mut reads_row = false;
-        for argument in call.args() {
-            reads_row |= !super::expression::row_free(argument);
-        }
-        if reads_row {
+        let alone = scope.items.is_empty() && scope.parent.is_none();
+        if !alone && !super::expression::row_free(call) {
             self.condition(Shape::OPAQUE);
         }
         Ok(())

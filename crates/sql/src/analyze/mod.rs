@@ -187,6 +187,10 @@ pub struct Statement {
     pub names: Vec<usize>,
     /// Functions and operators outside `pg_catalog`.
     pub calls: Vec<Call>,
+    /// Accesses whose system columns (`ctid` and kin) a name may mean, with where.
+    pub system_uses: Vec<(usize, usize)>,
+    /// Bytes of expressions that give the OID of a type to be named: only types that the reader may know of.
+    pub named_types: Vec<Range<usize>>,
     /// Edits that do not depend on any decision: `pg_catalog.` before built-ins, qualifiers respelled.
     pub edits: Vec<Edit>,
     /// No condition of the statement can raise an error or call out: row predicates need no fence.
@@ -215,6 +219,8 @@ pub struct Names<'a> {
     pub databases: [&'a str; 2],
     /// What the reader sees.
     pub lens: &'a dyn Lens,
+    /// Parameter types that the client declared, by OID; 0 where it left one to PostgreSQL.
+    pub parameter_types: &'a [u32],
 }
 
 /// Analyses every statement of a text.
@@ -308,6 +314,8 @@ struct Walker<'a> {
     /// Extension or user base types met: they can make an operator outside `pg_catalog` the best match.
     foreign_types: Vec<crate::catalog::Oid>,
     operators: Vec<call::OperatorUse>,
+    /// Expressions met so far that could raise: a sub-select in which the count grows could raise as a whole.
+    loud: usize,
 }
 
 impl<'a> Walker<'a> {
@@ -320,6 +328,8 @@ impl<'a> Walker<'a> {
             target_uses: Vec::new(),
             names: Vec::new(),
             calls: Vec::new(),
+            system_uses: Vec::new(),
+            named_types: Vec::new(),
             edits: Vec::new(),
             calm: true,
             gives_rows: false,
@@ -334,6 +344,7 @@ impl<'a> Walker<'a> {
             views,
             foreign_types: Vec::new(),
             operators: Vec::new(),
+            loud: 0,
         }
     }
 
@@ -422,7 +433,8 @@ pub(crate) fn compile_expression(
     let search_path = ["public".to_owned()];
     let lens = Everything(snapshot);
     let databases = [snapshot.database(), snapshot.database()];
-    let names = Names { snapshot, search_path: &search_path, databases, lens: &lens };
+    let names =
+        Names { snapshot, search_path: &search_path, databases, lens: &lens, parameter_types: &[] };
     let mut walker = Walker::new(parsed, names, 0..0, 0);
     let protected = snapshot.relation(relation);
     let item = scope::Item {

@@ -151,8 +151,11 @@ impl<'a> Walker<'a> {
         for sort in select.sort_clause() {
             self.sort(sort, scope, columns)?;
         }
-        self.optional(select.limit_offset(), scope)?;
-        self.optional(select.limit_count(), scope)?;
+        for bound in [select.limit_offset(), select.limit_count()] {
+            self.optional(bound, scope)?;
+            // A negative one raises.
+            self.loud += usize::from(!super::expression::plain_bound(bound));
+        }
         Ok(())
     }
 
@@ -486,11 +489,13 @@ fn union(mut left: Columns, right: &Columns) -> Columns {
 fn merge(left: Shape, right: Shape) -> Shape {
     let same = left.kind.is_some() && left.kind == right.kind;
     let calm = same && left.calm && right.calm;
-    Shape { kind: left.kind.filter(|_| same), calm, literal: left.literal && right.literal }
+    Shape { kind: left.kind.filter(|_| same), calm, literal: false }
 }
 
 /// A string constant that leaves its query becomes text.
 fn settle(shape: Shape) -> Shape {
+    // PostgreSQL does not fold an operation on another query's column.
+    let shape = Shape { literal: false, ..shape };
     if shape.kind == Some(super::shape::oid::UNKNOWN) {
         return shape.with_kind(Some(super::shape::oid::TEXT));
     }

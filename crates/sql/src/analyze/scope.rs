@@ -84,8 +84,8 @@ pub(crate) enum Found {
         kind_of_row: Option<crate::catalog::Oid>,
         target: Option<(usize, ColumnId)>,
     },
-    /// `ctid`, `tableoid` and their kin.
-    System,
+    /// `ctid`, `tableoid` and their kin, of one of these accesses; a write's target is left out.
+    System(Vec<usize>),
     /// A whole row; `target` as above.
     Row { target: Option<usize>, columns: Rc<Vec<String>> },
     /// A column of an item whose columns are not known.
@@ -211,6 +211,14 @@ impl Item<'_> {
         }
     }
 
+    /// The access of a relation that is read.
+    fn scanned(&self) -> Option<usize> {
+        match &self.source {
+            Source::Relation { access, target: false, .. } => Some(*access),
+            Source::Relation { target: true, .. } | Source::Derived(_) => None,
+        }
+    }
+
     fn is_relation(&self) -> bool {
         matches!(self.source, Source::Relation { .. })
     }
@@ -250,11 +258,17 @@ impl<'a, 's> Scope<'a, 's> {
                     return Err(Error::UnknownColumn { name: name.to_owned(), offset });
                 }
             }
-            if let Some(found) = found {
-                return Ok(found);
+            match found {
+                // It may as well be a column of a function's further inside, which we do not know.
+                Some(Found::Column { target: Some(_), .. }) if unknown => {
+                    return Err(Error::AmbiguousColumn { name: name.to_owned(), offset });
+                }
+                Some(Found::Column { .. }) if unknown => return Ok(Found::Unknown),
+                Some(found) => return Ok(found),
+                None => {}
             }
             if SYSTEM_COLUMNS.contains(&name) && level.items.iter().any(Item::is_relation) {
-                return Ok(Found::System);
+                return Ok(Found::System(level.items.iter().filter_map(Item::scanned).collect()));
             }
         }
         for level in self.levels() {
@@ -303,7 +317,7 @@ impl<'a, 's> Scope<'a, 's> {
             return Ok(found);
         }
         if SYSTEM_COLUMNS.contains(&column) && item.is_relation() {
-            return Ok(Found::System);
+            return Ok(Found::System(item.scanned().into_iter().collect()));
         }
         let name = format!("{name}.{column}");
         Err(Error::UnknownColumn { name, offset })

@@ -76,7 +76,13 @@ impl Shape {
 }
 
 /// Whether `left = right` and its kin compare by a built-in operator that cannot raise.
+///
+/// Two texts of which neither is a constant may have different collations: PostgreSQL finds that out when it compares
+/// them, row by row (42P22).
 pub(crate) fn comparable(left: Shape, right: Shape) -> bool {
+    if textual(left) && textual(right) && !constant(left) && !constant(right) {
+        return false;
+    }
     let (Some(left), Some(right)) = (left.kind, right.kind) else { return false };
     match (left == oid::UNKNOWN, right == oid::UNKNOWN) {
         (true, true) => true,
@@ -84,6 +90,11 @@ pub(crate) fn comparable(left: Shape, right: Shape) -> bool {
         (false, true) => builtin::comparison_family(left.0).is_some(),
         (false, false) => same_family(left, right),
     }
+}
+
+/// A string constant, a parameter, or made of them: has the default collation, which gives way to the other side's.
+fn constant(shape: Shape) -> bool {
+    shape.literal || shape.kind == Some(oid::UNKNOWN)
 }
 
 fn same_family(left: Oid, right: Oid) -> bool {

@@ -393,7 +393,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Bytes of the comma-separated parts between two tokens.
-    fn split_commas(&self, first: usize, close: usize) -> Vec<Range<usize>> {
+    pub(super) fn split_commas(&self, first: usize, close: usize) -> Vec<Range<usize>> {
         let mut parts = Vec::new();
         let (mut start, mut token) = (first, first);
         while token < close {
