@@ -80,5 +80,10 @@ PGCORDON_BIN=$target/debug/pgcordon
 export PGCORDON_BIN
 level "the demo's tour" "$PGCORDON_BIN" demo --tour
 level "end-to-end tests" end_to_end_tests
-level "red team" bash tests/redteam/run.sh
-say "everything passed"
+# The attack corpus is kept beside the repository, not in it. CI has it, and must not pass without.
+if [ -n "${CI:-}" ] || [ -f "${REDTEAM:-../shared/redteam}/run_attacks.py" ]; then
+    level "red team" bash tests/redteam/run.sh
+else
+    say "--- red team: LEFT OUT, no attack corpus in ../shared/redteam (REDTEAM names another folder)"
+fi
+say "everything that ran passed"
