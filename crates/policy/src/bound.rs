@@ -132,6 +132,47 @@ impl BoundRelation {
     }
 }
 
+impl BoundRule {
+    /// Admits every row, shows every column.
+    fn admits_everything(&self) -> bool {
+        let all = |rows: &BoundRows| match rows {
+            BoundRows::All => true,
+            BoundRows::Test(_) => false,
+        };
+        all(&self.rows) && all(&self.check) && self.columns.is_empty()
+    }
+
+    /// Whether an expression of the rule needs an attribute that the principal does not carry.
+    fn lacks_attribute(&self, principal: &Principal) -> bool {
+        let of_rows = [&self.rows, &self.check].into_iter().filter_map(|rows| match rows {
+            BoundRows::All => None,
+            BoundRows::Test(template) => Some(template),
+        });
+        let of_columns = self.columns.iter().filter_map(|column| match column {
+            BoundTreatment::Mask(template) => Some(template),
+            BoundTreatment::Clear | BoundTreatment::Hide | BoundTreatment::Deny => None,
+        });
+        of_rows.chain(of_columns).flat_map(|template| &template.placeholders).any(|placeholder| {
+            let attribute = placeholder.strip_prefix("user.");
+            attribute.is_some_and(|name| name != "name" && !principal.attributes.contains_key(name))
+        })
+    }
+}
+
+/// Leaves out permissive rules that need an attribute which the principal lacks, where another rule admits every row
+/// and shows every column anyway: a manager whose role includes the sales rep's needs no region. A rule that forces
+/// values is never left out.
+fn without_surplus<'r>(
+    permissive: Vec<&'r BoundRule>,
+    principal: &Principal,
+) -> Vec<&'r BoundRule> {
+    if !permissive.iter().any(|rule| rule.admits_everything()) {
+        return permissive;
+    }
+    let needed = |rule: &&BoundRule| !rule.presets.is_empty() || !rule.lacks_attribute(principal);
+    permissive.into_iter().filter(needed).collect()
+}
+
 /// The rules that one command of one principal meets.
 pub(crate) struct Applicable<'r> {
     pub(crate) permissive: Vec<&'r BoundRule>,
@@ -175,7 +216,8 @@ impl BoundPolicy {
             return Err(Denial::BrokenRule { rule: rule.name.clone(), problem: problem.clone() });
         }
         let asked = rules.into_iter().filter(|rule| rule.commands.contains(&command));
-        let (restrictive, permissive) = asked.partition(|rule| rule.restrictive);
+        let (restrictive, permissive): (Vec<_>, Vec<_>) = asked.partition(|rule| rule.restrictive);
+        let permissive = without_surplus(permissive, principal);
         let rules = Applicable { permissive, restrictive, column_count: bound.column_count };
         if rules.permissive.is_empty() {
             return Err(Denial::CommandNotGranted);

@@ -12,7 +12,8 @@
 use std::fmt::Write as _;
 
 use pgcordon_policy::{Cell, ColumnAccess, Command, Decision, Expression, Filter};
-use pgcordon_sql::analyze::{Access, Role, Scan, Statement, ViewBody};
+use pgcordon_sql::analyze::{Access, GroupKey, Role, Scan, Statement, ViewBody};
+use pgcordon_sql::builtin::comparison_family;
 use pgcordon_sql::catalog::{Relation, RelationKind};
 use pgcordon_sql::splice::{self, push_quoted};
 
@@ -276,6 +277,9 @@ impl Reader<'_> {
     /// The edits for every scan of a statement.
     pub(crate) fn scans(&self, statement: &Statement, locked: bool) -> Result<Vec<Piece>, Refusal> {
         let mut pieces = Vec::with_capacity(statement.accesses.len());
+        for key in &statement.group_keys {
+            pieces.extend(self.group_key(&statement.accesses[key.access], key)?);
+        }
         for access in &statement.accesses {
             match (&access.role, locked) {
                 (Role::Scan(scan), true) => {
@@ -288,6 +292,29 @@ impl Reader<'_> {
             }
         }
         Ok(pieces)
+    }
+
+    /// GROUP BY a primary key: the other columns are grouped by as well, since they depend on it.
+    fn group_key(&self, access: &Access, key: &GroupKey) -> Result<Option<Piece>, Refusal> {
+        let relation = self.context.snapshot.relation(access.relation);
+        let answer = self.lens.granted(access.relation, Command::Select)?;
+        let Ok(decision) = &*answer else { return Err(missing(relation)) };
+        if decision.using == Filter::All && all_clear(decision) {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        for (index, column) in relation.columns.iter().enumerate() {
+            let grouped = key.columns.iter().any(|known| usize::from(known.0) == index);
+            let comparable = comparison_family(column.type_oid.0).is_some();
+            if !grouped && comparable && visible(&decision.columns[index]) {
+                text.push_str(", ");
+                push_quoted(&mut text, &access.alias);
+                text.push('.');
+                push_quoted(&mut text, &column.name);
+            }
+        }
+        let edit = splice::Edit { range: key.at..key.at, text };
+        Ok(Some(Piece { edit, marks: Vec::new() }))
     }
 
     /// `format_type(oid, …)`: NULL for the OID of a type that the reader may not know of.

@@ -55,3 +55,5 @@ select 1 from orders where id not /* c */ in (1, 2)
 select format_type(t, m) from (values (23, -1)) v (t, m)
 
 select * from unnest(array[1, 2], array['a', 'b']) as u (a, b)
+
+select c.id, c.name, count(o.id) from customers c left join orders o on o.customer_id = c.id group by c.id

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use pgcordon_policy::{BoundPolicy, Policy, Source, load};
 use pgcordon_rewrite::{Context, Mark, enforce};
-use pgcordon_sql::catalog::{Column, Oid, Relation, RelationKind, Snapshot, SnapshotParts};
+use pgcordon_sql::catalog::{
+    Column, ColumnId, Oid, Relation, RelationKind, Snapshot, SnapshotParts,
+};
 
 /// One line a relation: `schema.name[=kind][<parent]: column type, …`.
 const CATALOG: &str = "
@@ -64,7 +66,7 @@ fn relation(line: &str, oid: u32, known: &[Relation]) -> Relation {
         kind: if view { RelationKind::View } else { RelationKind::Table },
         columns: columns.collect(),
         parents: parent.map(|parent| parent.oid).into_iter().collect(),
-        primary_key: Vec::new(),
+        primary_key: if view { Vec::new() } else { vec![ColumnId(0)] },
         definition: view.then(|| {
             " SELECT o.id,\n    o.note\n   FROM public.orders o\n  WHERE (o.amount > (0)::numeric);".to_owned()
         }),

@@ -146,6 +146,17 @@ pub struct Call {
     pub offset: usize,
 }
 
+/// A relation's whole primary key in one GROUP BY.
+#[derive(Clone, Debug)]
+pub struct GroupKey {
+    /// Index into [`Statement::accesses`].
+    pub access: usize,
+    /// Byte behind the first of its columns there.
+    pub at: usize,
+    /// The relation's columns that are grouped by.
+    pub columns: Vec<ColumnId>,
+}
+
 /// What kind of statement.
 #[derive(Clone, Debug)]
 pub enum Kind {
@@ -187,6 +198,8 @@ pub struct Statement {
     pub names: Vec<usize>,
     /// Functions and operators outside `pg_catalog`.
     pub calls: Vec<Call>,
+    /// Primary keys that stand in GROUP BY.
+    pub group_keys: Vec<GroupKey>,
     /// Accesses whose system columns (`ctid` and kin) a name may mean, with where.
     pub system_uses: Vec<(usize, usize)>,
     /// Bytes of expressions that give the OID of a type to be named: only types that the reader may know of.
@@ -328,6 +341,7 @@ impl<'a> Walker<'a> {
             target_uses: Vec::new(),
             names: Vec::new(),
             calls: Vec::new(),
+            group_keys: Vec::new(),
             system_uses: Vec::new(),
             named_types: Vec::new(),
             edits: Vec::new(),

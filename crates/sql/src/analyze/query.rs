@@ -7,9 +7,10 @@ use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{self, SelectStmt, SetOperation};
 
 use super::name::output_name;
-use super::scope::{Columns, Item, OutColumn, Scope, Source};
+use super::scope::{Columns, Found, Item, OutColumn, Scope, Source};
 use super::shape::Shape;
-use super::{Cte, Walker};
+use super::{Cte, GroupKey, Walker};
+use crate::catalog::ColumnId;
 use crate::error::Error;
 
 /// Whether the caller needs to know the columns of a query.
@@ -125,6 +126,7 @@ impl<'a> Walker<'a> {
         for group in select.group_clause() {
             self.grouping(group, &scope, &columns)?;
         }
+        self.group_keys(select.group_clause(), &scope)?;
         let having = self.optional(select.having_clause(), &scope)?;
         self.condition(having);
         for window in select.window_clause() {
@@ -201,6 +203,37 @@ impl<'a> Walker<'a> {
             Err(Error::UnknownColumn { .. }) if names_output(node, columns) => Ok(()),
             other => other.map(|_| ()),
         }
+    }
+
+    /// Finds primary keys among the columns of GROUP BY: the relation's other columns depend on them, which
+    /// PostgreSQL sees for a table but not for the sub-select that may take its place.
+    fn group_keys(&mut self, list: &'a NodeList, scope: &Scope<'a, '_>) -> Result<(), Error> {
+        let mut grouped: Vec<(usize, ColumnId, usize)> = Vec::new();
+        for node in list {
+            let Node::ColumnRef(reference) = node else { continue };
+            let edits = self.out.edits.len();
+            let found = self.resolve_column(reference, scope);
+            self.out.edits.truncate(edits);
+            let Ok(Found::Column { origin: Some((access, column)), .. }) = found else { continue };
+            let first = self.parsed.token_at(reference.location)?;
+            let last = self.parsed.name_end(first, reference.fields().len())?;
+            grouped.push((access, column, self.parsed.end(last)));
+        }
+        for (access, _, at) in &grouped {
+            let known = self.out.group_keys.iter().any(|key| key.access == *access);
+            let columns: Vec<ColumnId> = grouped
+                .iter()
+                .filter(|(other, ..)| other == access)
+                .map(|(_, column, _)| *column)
+                .collect();
+            let Some(found) = self.out.accesses.get(*access) else { continue };
+            let relation = self.names.snapshot.relation(found.relation);
+            let key = &relation.primary_key;
+            if !known && !key.is_empty() && key.iter().all(|column| columns.contains(column)) {
+                self.out.group_keys.push(GroupKey { access: *access, at: *at, columns });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn window(

@@ -83,6 +83,8 @@ pub(crate) enum Found {
         shape: Shape,
         kind_of_row: Option<crate::catalog::Oid>,
         target: Option<(usize, ColumnId)>,
+        /// The relation's column that it is, and the relation's qualifier; not through a join or sub-select.
+        origin: Option<(usize, ColumnId)>,
     },
     /// `ctid`, `tableoid` and their kin, of one of these accesses; a write's target is left out.
     System(Vec<usize>),
@@ -149,6 +151,7 @@ impl Item<'_> {
                         shape: column_shape(column, seen),
                         kind_of_row: Some(column.type_oid),
                         target: target.then_some((*access, id)),
+                        origin: self.rel_visible.then_some((*access, id)),
                     })),
                 }
             }
@@ -169,7 +172,12 @@ impl Item<'_> {
                 return Err(Error::DeniedColumn { name: column.name.clone(), offset });
             }
             let kind_of_row = column.shape.kind;
-            found = Some(Found::Column { shape: column.shape, kind_of_row, target: None });
+            found = Some(Found::Column {
+                shape: column.shape,
+                kind_of_row,
+                target: None,
+                origin: None,
+            });
         }
         Ok(match found {
             None if columns.open => Some(Found::Unknown),
@@ -185,7 +193,7 @@ impl Item<'_> {
             return Err(Error::DeniedColumn { name: column.name, offset });
         }
         let kind_of_row = column.shape.kind;
-        Ok(Some(Found::Column { shape: column.shape, kind_of_row, target: None }))
+        Ok(Some(Found::Column { shape: column.shape, kind_of_row, target: None, origin: None }))
     }
 
     fn row(&self, offset: Option<usize>) -> Result<Found, Error> {
