@@ -232,7 +232,6 @@ fn refusal(error: analyze::Error) -> Refusal {
         Error::UnknownType { name, offset } => Refusal::UnknownType { name, offset },
         Error::Function { name, offset } => Refusal::FunctionDenied { name, offset },
         Error::Operator { name, offset } => Refusal::OperatorDenied { name, offset },
-        Error::Setting { name } => Refusal::SettingDenied { name },
         Error::Limit { what } => Refusal::Limit { what },
     }
 }

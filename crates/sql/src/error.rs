@@ -83,12 +83,6 @@ pub enum Error {
         /// Where.
         offset: Option<usize>,
     },
-    /// A setting that may not be changed or shown. 42501
-    #[error("setting `{name}` is not allowed")]
-    Setting {
-        /// Its name.
-        name: String,
-    },
     /// Too long, too many tokens, too deep. 54000
     #[error("{what}")]
     Limit {
@@ -112,7 +106,7 @@ impl Error {
             | Self::UnknownType { offset, .. }
             | Self::Function { offset, .. }
             | Self::Operator { offset, .. } => *offset,
-            Self::Setting { .. } | Self::Limit { .. } => None,
+            Self::Limit { .. } => None,
         }
     }
 

@@ -329,7 +329,6 @@ impl Source {
             | Error::DeniedColumn { .. }
             | Error::UnknownType { .. }
             | Error::Operator { .. }
-            | Error::Setting { .. }
             | Error::Limit { .. } => "",
         };
         problem(self.original(error.offset().unwrap_or(PREFIX.len())), &error.to_string(), hint)

@@ -5,12 +5,14 @@
 //! - Kinds that servers before 16 or 17 read otherwise (JSON constructors and queries) are refused.
 
 use pg_raw_parse::Node;
-use pg_raw_parse::nodes::{
-    self, A_Expr_Kind, BoolExprType, SQLValueFunctionOp, SubLinkType, XmlExprOp,
-};
+use pg_raw_parse::nodes::{self, A_Expr_Kind, SubLinkType, XmlExprOp};
 
+use super::leaf::{
+    alternatives, arithmetic, bounded_interval, calm_pattern, comparison, constant_shape,
+    json_or_other, now_like, parameter_or_literal, required, single_row, value_function,
+};
 use super::query::Want;
-use super::scope::{Columns, Found, Scope};
+use super::scope::{Found, Scope};
 use super::shape::{self, Shape, oid};
 use super::{TargetPart, TargetUse, Walker};
 use crate::catalog::Oid;
@@ -52,7 +54,6 @@ impl<'a> Walker<'a> {
             Node::A_Expr(expression) => self.operation(expression, scope),
             Node::BoolExpr(expression) => {
                 let parts = self.expressions(expression.args(), scope)?;
-                let _ = BoolExprType::AND_EXPR;
                 Ok(Shape::truth(&parts, true))
             }
             Node::FuncCall(call) => self.call(call, scope),
@@ -156,7 +157,7 @@ impl<'a> Walker<'a> {
         match names.as_slice() {
             [column] => scope.single(column, place),
             [table, "*"] => Ok(scope.row(None, table, place)?.0),
-            [table, column] => self.field_or_column(table, column, scope, place),
+            [table, column] => scope.qualified(None, table, column, place),
             [schema, table, "*"] | [_, schema, table, "*"] => {
                 Ok(scope.row(Some(schema), table, place)?.0)
             }
@@ -165,16 +166,6 @@ impl<'a> Walker<'a> {
             }
             _ => Err(Error::unsupported("this column reference", reference.location)),
         }
-    }
-
-    fn field_or_column(
-        &self,
-        table: &str,
-        column: &str,
-        scope: &Scope<'a, '_>,
-        place: Option<usize>,
-    ) -> Result<Found, Error> {
-        scope.qualified(None, table, column, place)
     }
 
     /// `schema.relation.column` loses its schema: the relation may be a sub-select there.
@@ -194,7 +185,7 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn target_use(
+    pub(super) fn target_use(
         &mut self,
         access: usize,
         part: TargetPart,
@@ -204,61 +195,6 @@ impl<'a> Walker<'a> {
         let last = self.parsed.name_end(first, reference.fields().len())?;
         let range = self.parsed.start(first)..self.parsed.end(last);
         self.out.target_uses.push(TargetUse { access, part, range, output_name: None });
-        Ok(())
-    }
-
-    /// `*` and `t.*` as items of a SELECT list or RETURNING.
-    pub(super) fn star(
-        &mut self,
-        target: &'a nodes::ResTarget,
-        scope: &Scope<'a, '_>,
-    ) -> Result<Option<Columns>, Error> {
-        let Node::ColumnRef(reference) = target.val() else { return Ok(None) };
-        let Some(Node::A_Star(_)) = reference.fields().iter().next_back() else { return Ok(None) };
-        let mut columns = Columns::default();
-        if reference.fields().len() > 1 {
-            let names: Vec<&str> = reference.fields().iter().filter_map(Node::as_str).collect();
-            let place = offset(reference.location);
-            let (table, schema) = match names.as_slice() {
-                [table] => (*table, None),
-                [schema, table] | [_, schema, table] => (*table, Some(*schema)),
-                _ => return Err(Error::unsupported("this reference", reference.location)),
-            };
-            let item = scope.item(schema, table, place)?;
-            columns.list = item.columns();
-            columns.open = item.open();
-        } else {
-            for item in scope.items.iter().filter(|item| item.cols_visible) {
-                columns.list.extend(item.columns());
-                columns.open |= item.open();
-            }
-        }
-        if let Some(denied) = columns.list.iter().find(|column| column.denied) {
-            let place = offset(reference.location);
-            return Err(Error::DeniedColumn { name: denied.name.clone(), offset: place });
-        }
-        self.star_of_target(reference, scope)?;
-        Ok(Some(columns))
-    }
-
-    fn star_of_target(
-        &mut self,
-        reference: &'a nodes::ColumnRef,
-        scope: &Scope<'a, '_>,
-    ) -> Result<(), Error> {
-        let qualified = reference.fields().len() > 1;
-        if qualified {
-            let found = self.resolve_column(reference, scope)?;
-            if let Found::Row { target: Some(access), .. } = found {
-                self.target_use(access, TargetPart::Star, reference)?;
-            }
-            return Ok(());
-        }
-        for item in scope.items.iter().filter(|item| item.cols_visible) {
-            if let super::scope::Source::Relation { access, target: true, .. } = &item.source {
-                self.target_use(*access, TargetPart::Star, reference)?;
-            }
-        }
         Ok(())
     }
 
@@ -442,76 +378,6 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Subscripts, and fields of a row whose type is known. PostgreSQL reads `(x).f` as a call `f(x)` where the type
-    /// has no such field, so a field that is not known to exist is refused.
-    fn indirection(
-        &mut self,
-        indirection: &'a nodes::A_Indirection,
-        scope: &Scope<'a, '_>,
-    ) -> Result<Shape, Error> {
-        let mut fields = self.row_fields(indirection.arg(), scope)?;
-        self.expression(indirection.arg(), scope)?;
-        for step in indirection.indirection() {
-            match step {
-                Node::A_Indices(indices) => {
-                    self.optional(indices.lidx(), scope)?;
-                    self.optional(indices.uidx(), scope)?;
-                }
-                Node::A_Star(_) => return Err(Error::unsupported("(row).*", -1)),
-                Node::String(name) => {
-                    let name = name.sval().unwrap_or_default();
-                    let known = fields
-                        .as_ref()
-                        .and_then(|fields| fields.iter().find(|field| field.0 == name));
-                    let Some((_, kind)) = known else {
-                        let name = name.to_owned();
-                        return Err(Error::UnknownColumn { name, offset: None });
-                    };
-                    fields = self.composite_fields(*kind);
-                }
-                _ => return Err(Error::unsupported("this subscript", -1)),
-            }
-        }
-        Ok(Shape::OPAQUE)
-    }
-
-    /// The fields of a row-valued expression, where they are known for certain.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "other nodes have no known fields: refused")]
-    fn row_fields(
-        &mut self,
-        node: Node<'a>,
-        scope: &Scope<'a, '_>,
-    ) -> Result<Option<Vec<(String, Oid)>>, Error> {
-        Ok(match node {
-            Node::ColumnRef(reference) => {
-                let edits = self.out.edits.len();
-                let found = self.resolve_column(reference, scope)?;
-                self.out.edits.truncate(edits);
-                match found {
-                    Found::Row { columns, .. } => {
-                        Some(columns.iter().map(|name| (name.clone(), Oid(0))).collect())
-                    }
-                    Found::Column { kind_of_row: Some(kind), .. } => self.composite_fields(kind),
-                    Found::Column { .. } | Found::System(_) | Found::Unknown => None,
-                }
-            }
-            Node::TypeCast(cast) => match cast.type_name() {
-                Some(name) => self.type_name(name)?.and_then(|kind| self.composite_fields(kind)),
-                None => None,
-            },
-            _ => None,
-        })
-    }
-
-    fn composite_fields(&self, kind: Oid) -> Option<Vec<(String, Oid)>> {
-        let relation = self.names.snapshot.type_by_oid(kind)?.relation;
-        let relation = self.names.snapshot.relation(self.names.snapshot.by_oid(relation)?);
-        if relation.kind != crate::catalog::RelationKind::CompositeType {
-            return None;
-        }
-        Some(relation.columns.iter().map(|column| (column.name.clone(), column.type_oid)).collect())
-    }
-
     fn xml(&mut self, xml: &'a nodes::XmlExpr, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
         for named in xml.named_args() {
             let Node::ResTarget(named) = named else {
@@ -522,174 +388,5 @@ impl<'a> Walker<'a> {
         self.expressions(xml.args(), scope)?;
         let kind = (xml.op == XmlExprOp::IS_DOCUMENT).then_some(oid::BOOL);
         Ok(Shape { kind, ..Shape::OPAQUE })
-    }
-}
-
-fn required<T>(value: Option<T>, location: i32) -> Result<T, Error> {
-    value.ok_or_else(|| Error::unsupported("this type", location))
-}
-
-fn constant_shape(constant: &nodes::A_Const) -> Shape {
-    use pg_raw_parse::ConstValue;
-    match constant.val() {
-        Some(ConstValue::Integer(_)) => Shape::literal(oid::INT4),
-        Some(ConstValue::Float(digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            let fits = digits.parse::<i64>().is_ok();
-            Shape::literal(if fits { oid::INT8 } else { oid::NUMERIC })
-        }
-        Some(ConstValue::Float(_)) => Shape::literal(oid::NUMERIC),
-        Some(ConstValue::Boolean(_)) => Shape::literal(oid::BOOL),
-        Some(_) | None => Shape::UNKNOWN,
-    }
-}
-
-/// CASE, COALESCE, GREATEST: calm when all are, and of one type, so that no cast can raise.
-fn alternatives(parts: &[Shape]) -> Shape {
-    let typed = parts.iter().find(|part| part.kind != Some(oid::UNKNOWN));
-    let kind = typed.map_or(Some(oid::UNKNOWN), |part| part.kind);
-    let same = kind.is_some()
-        && parts.iter().all(|part| part.kind == kind || part.kind == Some(oid::UNKNOWN));
-    let calm = same && parts.iter().all(|part| part.calm);
-    Shape { kind: kind.filter(|_| same), calm, literal: parts.iter().all(|part| part.literal) }
-}
-
-fn comparison(name: &pg_raw_parse::list::NodeList) -> bool {
-    let operator = super::name::last_string(name).unwrap_or_default();
-    ["=", "<>", "!=", "<", ">", "<=", ">="].contains(&operator)
-}
-
-/// The type of `+ - * /` over built-in numbers and times; `None` where we do not know.
-fn arithmetic(name: &str, left: Shape, right: Shape) -> Option<Oid> {
-    let (left, right) = (left.kind?, right.kind?);
-    if !["+", "-", "*", "/", "%"].contains(&name) {
-        return None;
-    }
-    match (left, right) {
-        (oid::DATE, oid::INTERVAL) => Some(oid::TIMESTAMP),
-        (oid::TIMESTAMP | oid::TIMESTAMPTZ, oid::INTERVAL) => Some(left),
-        (oid::DATE, oid::INT4) => Some(oid::DATE),
-        (oid::DATE, oid::DATE) => Some(oid::INT4),
-        (oid::INT2 | oid::INT4 | oid::INT8, oid::NUMERIC)
-        | (oid::NUMERIC, oid::INT2 | oid::INT4 | oid::INT8) => Some(oid::NUMERIC),
-        (oid::INT4, oid::INT8) | (oid::INT8, oid::INT4) => Some(oid::INT8),
-        (left, right) if left == right => Some(left),
-        _ => None,
-    }
-}
-
-/// A LIKE pattern that cannot raise: a string constant that does not end in an escape.
-fn calm_pattern(node: Node<'_>) -> bool {
-    let Node::A_Const(constant) = node else { return false };
-    match constant.val() {
-        Some(pg_raw_parse::ConstValue::String(pattern)) => !pattern.ends_with('\\'),
-        Some(_) | None => false,
-    }
-}
-
-fn parameter_or_literal(node: Node<'_>, shape: Shape) -> bool {
-    let plain = matches!(node, Node::A_Const(_) | Node::ParamRef(_) | Node::A_ArrayExpr(_));
-    plain && shape.calm
-}
-
-/// An interval constant that cannot take a time of our age out of range.
-fn bounded_interval(node: Node<'_>) -> bool {
-    let Node::TypeCast(cast) = node else { return false };
-    let Node::A_Const(constant) = cast.arg() else { return false };
-    let Some(pg_raw_parse::ConstValue::String(text)) = constant.val() else { return false };
-    let name = cast.type_name().and_then(|name| name.names().iter().next_back());
-    if name.and_then(nodes::String::sval) != Some("interval") {
-        return false;
-    }
-    let text = text.to_ascii_lowercase();
-    let short = text.split(|byte: char| !byte.is_ascii_digit()).all(|digits| digits.len() <= 3);
-    short && !["c", "mil", "dec"].iter().any(|unit| text.contains(unit))
-}
-
-fn now_like(node: Node<'_>) -> bool {
-    match node {
-        Node::SQLValueFunction(_) => true,
-        Node::FuncCall(call) => super::name::last_string(call.funcname()) == Some("now"),
-        _ => false,
-    }
-}
-
-/// A sub-select that gives exactly one row: aggregates without GROUP BY, or LIMIT 1.
-fn single_row(select: &nodes::SelectStmt) -> bool {
-    let one = matches!(select.limit_count(), Node::A_Const(constant)
-        if matches!(constant.val(), Some(pg_raw_parse::ConstValue::Integer(0 | 1))));
-    let aggregate = select.group_clause().is_empty()
-        && select.target_list().len() == 1
-        && select.target_list().iter().all(|target| is_aggregate(target.val()));
-    one || aggregate
-}
-
-fn is_aggregate(node: Node<'_>) -> bool {
-    let Node::FuncCall(call) = node else { return false };
-    let name = super::name::last_string(call.funcname()).unwrap_or_default();
-    call.over().is_none() && ["count", "min", "max", "sum", "avg"].contains(&name)
-}
-
-/// A LIMIT or OFFSET that cannot raise: none, NULL, or a constant that is not negative.
-pub(super) fn plain_bound(node: Node<'_>) -> bool {
-    match node {
-        Node::None => true,
-        Node::A_Const(constant) => match constant.val() {
-            Some(pg_raw_parse::ConstValue::Integer(count)) => count >= 0,
-            Some(_) => false,
-            None => true,
-        },
-        _ => false,
-    }
-}
-
-/// Whether an expression reads no column at all.
-#[expect(clippy::wildcard_enum_match_arm, reason = "anything else may read a row: the safe answer")]
-pub(super) fn row_free(node: Node<'_>) -> bool {
-    match node {
-        Node::A_Const(_) | Node::ParamRef(_) | Node::SQLValueFunction(_) => true,
-        Node::TypeCast(cast) => row_free(cast.arg()),
-        Node::A_ArrayExpr(array) => array.elements().iter().all(row_free),
-        Node::A_Expr(expression) => {
-            let prefix = matches!(expression.lexpr(), Node::None);
-            (prefix || row_free(expression.lexpr())) && row_free(expression.rexpr())
-        }
-        Node::FuncCall(call) => call.args().iter().all(row_free),
-        _ => false,
-    }
-}
-
-fn value_function(function: &nodes::SQLValueFunction) -> Result<Shape, Error> {
-    use SQLValueFunctionOp as Op;
-    let kind = match function.op {
-        Op::SVFOP_CURRENT_DATE => oid::DATE,
-        Op::SVFOP_CURRENT_TIME | Op::SVFOP_CURRENT_TIME_N => oid::TIMETZ,
-        Op::SVFOP_CURRENT_TIMESTAMP | Op::SVFOP_CURRENT_TIMESTAMP_N => oid::TIMESTAMPTZ,
-        Op::SVFOP_LOCALTIME | Op::SVFOP_LOCALTIME_N => oid::TIME,
-        Op::SVFOP_LOCALTIMESTAMP | Op::SVFOP_LOCALTIMESTAMP_N => oid::TIMESTAMP,
-        Op::SVFOP_CURRENT_ROLE
-        | Op::SVFOP_CURRENT_USER
-        | Op::SVFOP_USER
-        | Op::SVFOP_SESSION_USER
-        | Op::SVFOP_CURRENT_CATALOG
-        | Op::SVFOP_CURRENT_SCHEMA => oid::NAME,
-        _ => return Err(Error::unsupported("this function", function.location)),
-    };
-    Ok(Shape::value(kind))
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "names a refused construct")]
-fn json_or_other(node: Node<'_>) -> &'static str {
-    match node {
-        Node::JsonFuncExpr(_)
-        | Node::JsonObjectConstructor(_)
-        | Node::JsonArrayConstructor(_)
-        | Node::JsonArrayQueryConstructor(_)
-        | Node::JsonObjectAgg(_)
-        | Node::JsonArrayAgg(_)
-        | Node::JsonIsPredicate(_)
-        | Node::JsonParseExpr(_)
-        | Node::JsonScalarExpr(_)
-        | Node::JsonSerializeExpr(_) => "an SQL/JSON expression of PostgreSQL 16 or later",
-        _ => "this expression",
     }
 }

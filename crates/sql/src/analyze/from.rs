@@ -44,7 +44,7 @@ impl<'a> Walker<'a> {
         let first = self.out.accesses.len();
         let mut items = match node {
             Node::RangeVar(relation) => vec![self.relation(relation, None)?],
-            Node::RangeTableSample(sample) => vec![self.sample(sample, before, outer)?],
+            Node::RangeTableSample(sample) => vec![self.sample(sample, outer)?],
             Node::RangeSubselect(query) => vec![self.subselect(query, before, outer)?],
             Node::RangeFunction(function) => vec![self.range_function(function, before, outer)?],
             Node::RangeTableFunc(table) => vec![self.table_function(table, before, outer)?],
@@ -219,13 +219,11 @@ impl<'a> Walker<'a> {
     fn sample(
         &mut self,
         sample: &'a nodes::RangeTableSample,
-        before: &[Item<'a>],
         outer: Option<&Scope<'a, '_>>,
     ) -> Result<Item<'a>, Error> {
         let Node::RangeVar(relation) = sample.relation() else {
             return Err(Error::unsupported("TABLESAMPLE of this item", sample.location));
         };
-        let _ = before;
         let method = super::name::last_string(sample.method()).unwrap_or_default();
         if sample.method().len() != 1 || !["bernoulli", "system"].contains(&method) {
             return Err(Error::unsupported("this TABLESAMPLE method", sample.location));
@@ -272,8 +270,7 @@ impl<'a> Walker<'a> {
             let pair = entry.as_node_list();
             let call = pair.and_then(NodeList::first);
             let call = call.ok_or_else(|| Error::unsupported("this function in FROM", -1))?;
-            let shape = self.expression(call, &scope)?;
-            let _ = shape;
+            self.expression(call, &scope)?;
             self.lateral_argument(call, &scope)?;
             name.get_or_insert_with(|| super::name::output_name(call));
             let definitions =
@@ -297,7 +294,7 @@ impl<'a> Walker<'a> {
     /// Arguments of a function in FROM are evaluated while rows are joined: they count as a condition.
     fn lateral_argument(&mut self, call: Node<'a>, scope: &Scope<'a, '_>) -> Result<(), Error> {
         let alone = scope.items.is_empty() && scope.parent.is_none();
-        if !alone && !super::expression::row_free(call) {
+        if !alone && !super::leaf::row_free(call) {
             self.condition(Shape::OPAQUE);
         }
         Ok(())

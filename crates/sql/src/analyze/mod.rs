@@ -14,8 +14,10 @@
 mod call;
 mod expression;
 mod from;
+mod leaf;
 mod name;
 mod query;
+mod row;
 mod scope;
 mod shape;
 mod utility;

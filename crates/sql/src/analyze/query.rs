@@ -156,7 +156,7 @@ impl<'a> Walker<'a> {
         for bound in [select.limit_offset(), select.limit_count()] {
             self.optional(bound, scope)?;
             // A negative one raises.
-            self.loud += usize::from(!super::expression::plain_bound(bound));
+            self.loud += usize::from(!super::leaf::plain_bound(bound));
         }
         Ok(())
     }
