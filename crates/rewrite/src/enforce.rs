@@ -187,6 +187,7 @@ fn utility(utility: &Utility) -> Result<ClearedStatement, Refusal> {
             (StatementKind::Discard, Effect::None)
         }
         Utility::Deallocate(name) => (StatementKind::Deallocate, Effect::Deallocate(name.clone())),
+        Utility::Release => (StatementKind::Discard, Effect::None),
         Utility::Other(what) => {
             return Err(Refusal::Unsupported { what: (*what).to_owned(), offset: None });
         }

@@ -57,3 +57,5 @@ select format_type(t, m) from (values (23, -1)) v (t, m)
 select * from unnest(array[1, 2], array['a', 'b']) as u (a, b)
 
 select c.id, c.name, count(o.id) from customers c left join orders o on o.customer_id = c.id group by c.id
+
+select pg_advisory_unlock_all(); close all; unlisten *; reset all

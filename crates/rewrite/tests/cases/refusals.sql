@@ -65,3 +65,7 @@ select f(1)
 update customers set name = 'x' where ctid in (select ctid from customers where id = 1)
 
 select row_to_json(jsonb_populate_record(null::employees, '{}'))
+
+select pg_advisory_lock(1)
+
+close c

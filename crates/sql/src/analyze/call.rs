@@ -17,9 +17,11 @@ use crate::error::{Error, offset};
 use crate::lex::TokenKind;
 use crate::splice::Edit;
 
-/// Catalog functions that tools need and that tell nothing but a role's name or whether a name needs its schema.
-const CATALOG_FUNCTIONS: [&str; 5] = [
+/// Functions that tools and drivers need and that tell nothing but a role's name or whether a name needs its schema.
+const CATALOG_FUNCTIONS: [&str; 6] = [
     TYPE_NAMING,
+    // Gives up locks of this session; there are none, since no function that takes one is allowed.
+    "pg_advisory_unlock_all",
     "pg_function_is_visible",
     "pg_get_userbyid",
     "pg_table_is_visible",

@@ -291,6 +291,7 @@ impl Path<'_> {
             | Utility::Show(_)
             | Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temporary)
             | Utility::Deallocate(_)
+            | Utility::Release
             | Utility::Other(_) => self,
         }
     }

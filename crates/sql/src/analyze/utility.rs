@@ -60,6 +60,8 @@ pub enum Utility {
     Discard(Discard),
     /// DEALLOCATE name; `None` for ALL.
     Deallocate(Option<String>),
+    /// CLOSE ALL, UNLISTEN *: gives up what the session holds, as drivers do when a connection goes back to a pool.
+    Release,
     /// Anything else, by name: only a principal with bypass may run it.
     Other(&'static str),
 }
@@ -86,6 +88,8 @@ pub(super) fn utility(node: Node<'_>) -> Result<Utility, Error> {
         Node::DeallocateStmt(deallocate) => {
             Utility::Deallocate(deallocate.name().map(str::to_owned))
         }
+        Node::ClosePortalStmt(close) if close.portalname().is_none() => Utility::Release,
+        Node::UnlistenStmt(unlisten) if unlisten.conditionname().is_none() => Utility::Release,
         other => Utility::Other(statement_name(other)),
     })
 }
