@@ -83,6 +83,7 @@ level "end-to-end tests" end_to_end_tests
 # The attack corpus is kept beside the repository, not in it. CI has it, and must not pass without.
 if [ -n "${CI:-}" ] || [ -f "${REDTEAM:-../shared/redteam}/run_attacks.py" ]; then
     level "red team" bash tests/redteam/run.sh
+    level "red team, own cases" bash tests/redteam/run.sh --attacks tests/redteam/hunt.json --no-ref
 else
     say "--- red team: LEFT OUT, no attack corpus in ../shared/redteam (REDTEAM names another folder)"
 fi
