@@ -11,9 +11,12 @@
 //! - Built-in functions are found by name and are written qualified (`edits`), so that no function of the same
 //!   name on the search_path can take their place.
 
+mod assign;
 mod call;
+mod conflict;
 mod expression;
 mod from;
+mod insert;
 mod leaf;
 mod name;
 mod query;
@@ -29,11 +32,14 @@ use std::rc::Rc;
 
 use pg_raw_parse::Node;
 
+pub use assign::{Assigned, Assignment, Value, ValueKind};
 pub use call::allowed_function;
+pub use conflict::Conflict;
+pub use insert::{InsertSource, ValueRow};
 pub use scope::Visibility;
 pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
-pub use write::{Conflict, InsertSource, ValueRow, Within, Write, WriteKind};
+pub use write::{Within, Write, WriteKind};
 
 use crate::catalog::{ColumnId, RelationId, Snapshot};
 pub use crate::error::Error;
