@@ -11,11 +11,11 @@ pub struct Mark(String);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// A new row.
-    NewRow,
+    New,
     /// The row that an INSERT … ON CONFLICT DO UPDATE would change.
-    ConflictingRow,
+    Conflicting,
     /// The row that an action of MERGE would change.
-    TargetRow,
+    Target,
 }
 
 /// What a recognised error stands for.
@@ -32,9 +32,9 @@ impl Violation {
     #[must_use]
     pub fn message(&self) -> String {
         let row = match self.kind {
-            Kind::NewRow => "new row violates row-level security policy",
-            Kind::ConflictingRow => "new row violates row-level security policy (USING expression)",
-            Kind::TargetRow => "target row violates row-level security policy (USING expression)",
+            Kind::New => "new row violates row-level security policy",
+            Kind::Conflicting => "new row violates row-level security policy (USING expression)",
+            Kind::Target => "target row violates row-level security policy (USING expression)",
         };
         format!("{row} for table \"{}\"", self.relation)
     }
@@ -61,9 +61,9 @@ impl Mark {
     /// The word that goes into the statement.
     pub(crate) fn word(&self, kind: Kind, relation: &str) -> String {
         let kind = match kind {
-            Kind::NewRow => ':',
-            Kind::ConflictingRow => '?',
-            Kind::TargetRow => '!',
+            Kind::New => ':',
+            Kind::Conflicting => '?',
+            Kind::Target => '!',
         };
         format!("{}{kind}{relation};", self.0)
     }
@@ -74,9 +74,9 @@ impl Mark {
         let (_, rest) = message.split_once(self.0.as_str())?;
         let mut rest = rest.chars();
         let kind = match rest.next()? {
-            ':' => Kind::NewRow,
-            '?' => Kind::ConflictingRow,
-            '!' => Kind::TargetRow,
+            ':' => Kind::New,
+            '?' => Kind::Conflicting,
+            '!' => Kind::Target,
             _ => return None,
         };
         let (relation, _) = rest.as_str().rsplit_once(';')?;
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn only_the_own_mark_is_recognised() {
         let (own, other) = (Mark::new([1; 16]), Mark::new([2; 16]));
-        for kind in [Kind::NewRow, Kind::ConflictingRow, Kind::TargetRow] {
+        for kind in [Kind::New, Kind::Conflicting, Kind::Target] {
             let word = own.word(kind, "a:b");
             let message = format!("invalid input syntax for type integer: \"{word}\"");
             let relation = "a:b".to_owned();

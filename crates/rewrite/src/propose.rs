@@ -62,7 +62,7 @@ impl Proposal<'_> {
         if default || self.guard(&row.values).is_some() {
             return None;
         }
-        let given = |column| self.columns.iter().any(|given| *given == column).then(String::new);
+        let given = |column| self.columns.contains(&column).then(String::new);
         self.row(given).map(|_| row)
     }
 
@@ -140,7 +140,7 @@ pub(crate) fn raise(filter: &Filter, row: Row<'_>, mark: &Mark, relation: &Relat
     let mut test = String::new();
     row.filter(filter, &mut test);
     // Not known before the statement runs, so that it is not evaluated while planning.
-    raising(&test, &mark.word(Kind::NewRow, &relation.name), "pg_catalog.random()")
+    raising(&test, &mark.word(Kind::New, &relation.name), "pg_catalog.random()")
 }
 
 /// 0 where `test` is true, else an error that quotes `word`; `salt` is what keeps it from being evaluated early.

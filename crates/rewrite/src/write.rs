@@ -167,7 +167,7 @@ impl<'a> Writer<'a> {
         if *filter == Filter::All {
             return None;
         }
-        Some(format!("{} AS \"{CHECK_NAME}\"", self.raise(filter, Kind::NewRow)))
+        Some(format!("{} AS \"{CHECK_NAME}\"", self.raise(filter, Kind::New)))
     }
 
     /// The check of an INSERT; one with ON CONFLICT DO UPDATE checks rows it made and rows it changed apart.
@@ -198,8 +198,8 @@ impl<'a> Writer<'a> {
         let alias = quoted(&self.access().alias);
         Ok(Some(format!(
             "CASE WHEN {alias}.xmax OPERATOR(pg_catalog.=) 0 THEN {} ELSE {} END AS \"{CHECK_NAME}\"",
-            self.raise(&made, Kind::NewRow),
-            self.raise(&changed, Kind::NewRow)
+            self.raise(&made, Kind::New),
+            self.raise(&changed, Kind::New)
         )))
     }
 
@@ -214,7 +214,7 @@ impl<'a> Writer<'a> {
         if *touched == Filter::All {
             return;
         }
-        let raise = self.raise(touched, Kind::ConflictingRow);
+        let raise = self.raise(touched, Kind::Conflicting);
         let guard = format!("CASE WHEN ({raise}) OPERATOR(pg_catalog.=) 0 THEN ");
         match condition {
             Some(range) => {
