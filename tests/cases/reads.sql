@@ -189,6 +189,195 @@ SELECT /* FROM payroll */ id -- and more
 FROM customers;
 -- dollar quotes and escapes
 SELECT $q$payroll'$q$, E'it\'s', U&'d\0061ta', 'a''b' FROM customers WHERE id = 1;
+-- system columns
+SELECT id, ctid IS NOT NULL, o.xmin IS NOT NULL, tableoid > 0 FROM orders o WHERE ctid IS NOT NULL
+
+-- star beside a system column
+SELECT *, c.cmin IS NULL FROM customers c WHERE c.xmax IS NOT NULL
+
+-- qualified stars beside a system column
+SELECT o.*, c.*, o.ctid = o.ctid FROM orders o JOIN customers c ON c.id = o.customer_id
+
+-- star of using beside a system column
+SELECT *, o.tableoid > 0 FROM orders o JOIN regions r ON r.name = o.region
+
+-- rows by their places
+SELECT * FROM orders o WHERE o.ctid IN (SELECT x.ctid FROM orders x WHERE x.amount > 10)
+
+-- join by place
+SELECT a.id, b.id FROM orders a JOIN orders b ON a.ctid = b.ctid
+
+-- newest place of each region; ordered
+SELECT region, count(*), max(ctid) IS NOT NULL FROM orders GROUP BY region ORDER BY region
+
+-- system column of an inner query
+SELECT count(*) FROM (SELECT ctid AS place, * FROM customers) x WHERE place IS NOT NULL
+
+-- system column in exists
+SELECT id FROM customers c WHERE EXISTS (SELECT * FROM orders o WHERE o.customer_id = c.id AND o.ctid IS NOT NULL)
+
+-- partitions by tableoid
+SELECT count(DISTINCT tableoid) FROM measures
+
+-- whole row spread out
+SELECT (o).* FROM orders o
+
+-- fields of a whole row
+SELECT (c).id, (c).name, (c.*).region FROM customers c
+
+-- whole row in functions
+SELECT row_to_json(o), to_jsonb(o) -> 'id', count(o) OVER () FROM orders o WHERE o IS NOT NULL
+
+-- whole row of a join
+SELECT o, c FROM orders o LEFT JOIN customers c ON c.id = o.customer_id AND c.credit > 100
+
+-- whole row compared
+SELECT count(*) FROM orders a, orders b WHERE a = b
+
+-- whole row distinct
+SELECT count(DISTINCT o) FROM orders o
+
+-- whole rows in an array
+SELECT (array_agg(o ORDER BY o.id))[1] FROM orders o
+
+-- row spread out from a sub-select
+SELECT (x.r).* FROM (SELECT o AS r FROM orders o) x
+
+-- field of a made row
+SELECT (x.r).f1, (x.r).f2 FROM (SELECT ROW(o.id, o.note) AS r FROM orders o) x
+
+-- function with its own columns
+SELECT * FROM jsonb_to_recordset('[{"a":1,"b":"x"}]') AS t(a int, b text)
+
+-- rows from
+SELECT * FROM ROWS FROM (generate_series(1, 3), generate_series(5, 6)) WITH ORDINALITY AS t(a, b, n)
+
+-- rows from with definitions
+SELECT * FROM ROWS FROM (jsonb_to_recordset('[{"a":1}]') AS (a int), generate_series(1, 2)) AS t
+
+-- lateral function over a column
+SELECT o.id, g FROM orders o, generate_series(1, o.id % 3) AS g
+
+-- left join lateral function
+SELECT c.id, t.tag, t.n FROM customers c LEFT JOIN LATERAL unnest(c.tags) WITH ORDINALITY AS t(tag, n) ON true
+
+-- set function in the list
+SELECT id, unnest(tags) FROM customers
+
+-- variadic
+SELECT concat_ws('-', VARIADIC tags) FROM customers
+
+-- sample with expressions
+SELECT count(*) FROM orders TABLESAMPLE BERNOULLI (50 + 50) REPEATABLE (1 + 1)
+
+-- ties by expression; ordered
+SELECT id, amount FROM orders ORDER BY amount DESC FETCH FIRST (1 + 1) ROWS WITH TIES
+
+-- grouping function
+SELECT region, customer_id, grouping(region, customer_id), count(*) FROM orders GROUP BY GROUPING SETS ((region, customer_id), (region), ())
+
+-- distinct grouping
+SELECT region, count(*) FROM orders GROUP BY DISTINCT ROLLUP (region), CUBE (region)
+
+-- window frames
+SELECT id, sum(amount) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW), count(*) OVER (ORDER BY placed RANGE BETWEEN INTERVAL '1 day' PRECEDING AND CURRENT ROW) FROM orders
+
+-- named windows
+SELECT id, rank() OVER w, lag(id, 1, 0) OVER (w ROWS UNBOUNDED PRECEDING) FROM orders WINDOW w AS (PARTITION BY region ORDER BY id)
+
+-- search breadth first; ordered
+WITH RECURSIVE chain(id, boss_id) AS (SELECT id, boss_id FROM employees WHERE boss_id IS NULL UNION ALL SELECT e.id, e.boss_id FROM employees e JOIN chain c ON c.id = e.boss_id) SEARCH BREADTH FIRST BY id SET place SELECT id FROM chain ORDER BY place
+
+-- cycle
+WITH RECURSIVE chain(id, boss_id) AS (SELECT id, boss_id FROM employees UNION ALL SELECT e.id, e.boss_id FROM employees e JOIN chain c ON c.id = e.boss_id) CYCLE id SET again USING path SELECT id, again FROM chain
+
+-- recursive over a view
+WITH RECURSIVE chain(id) AS (SELECT min(id) FROM big_orders UNION SELECT b.id FROM big_orders b, chain c WHERE b.id = c.id + 1) SELECT * FROM chain
+
+-- values with order; ordered
+VALUES (2, 'b'), (1, 'a') ORDER BY 1 LIMIT 1
+
+-- hypothetical rank
+SELECT rank(150) WITHIN GROUP (ORDER BY amount), percentile_disc(0.5) WITHIN GROUP (ORDER BY amount) FILTER (WHERE note IS NOT NULL) FROM orders
+
+-- isnull and symmetric
+SELECT id, note ISNULL, note NOTNULL FROM orders WHERE id BETWEEN SYMMETRIC 900 AND 1
+
+-- similar and overlaps
+SELECT id, name SIMILAR TO '(N|S)%', (since, interval '1 day') OVERLAPS (date '2024-01-01', date '2024-12-31') FROM customers
+
+-- time zones
+SELECT id, placed AT TIME ZONE 'UTC' AT TIME ZONE 'UTC', timezone('UTC', placed) IS NULL FROM orders
+
+-- collations
+SELECT id, COLLATION FOR (name) FROM customers ORDER BY name COLLATE "C"
+
+-- row comparisons
+SELECT id FROM orders WHERE (region, id) >= ('North', 2) AND (id, region) IN (SELECT c.id, c.region FROM customers c) AND ROW(id, note) IS DISTINCT FROM ROW(1, 'x')
+
+-- quantified comparisons
+SELECT id FROM orders WHERE amount >= ALL (SELECT o.amount FROM orders o) OR id = ANY (ARRAY[1, 2]) OR 'a' LIKE ALL (ARRAY['a', '%'])
+
+-- array slices
+SELECT id, tags[1:2], tags[:1], tags[2:], (tags)[1] FROM customers
+
+-- xml
+SELECT xmlelement(name order, xmlattributes(id AS no), note), xmlforest(id, note), xmlconcat(xmlcomment('x')) FROM orders
+
+-- xml aggregate
+SELECT xmlagg(xmlelement(name o, id) ORDER BY id) FROM orders
+
+-- locked join
+SELECT o.id FROM orders o JOIN customers c ON c.id = o.customer_id FOR NO KEY UPDATE OF o FOR KEY SHARE OF c
+
+-- locked limit; ordered
+SELECT id FROM orders ORDER BY id LIMIT 1 FOR UPDATE NOWAIT
+
+-- locked view
+SELECT id FROM big_orders FOR SHARE
+
+-- locked sub-select
+SELECT id FROM (SELECT * FROM orders) x FOR UPDATE SKIP LOCKED
+
+-- locked set operation is refused
+SELECT id FROM orders UNION SELECT id FROM customers FOR UPDATE
+
+-- group by primary key through an alias
+SELECT c.*, count(o.id) FROM customers AS c LEFT JOIN orders AS o ON o.customer_id = c.id GROUP BY c.id
+
+-- group by primary key in having and order; ordered
+SELECT o.id FROM orders o JOIN items i ON i.order_id = o.id GROUP BY o.id HAVING max(i.price) > 0 AND o.amount >= 0 ORDER BY o.note NULLS FIRST, o.id
+
+-- nested view
+SELECT * FROM nested_orders
+
+-- view of a set operation
+SELECT kind, count(*) FROM everything_named GROUP BY kind
+
+-- view with a cte
+SELECT * FROM by_region
+
+-- view of a function join
+SELECT * FROM spread_orders WHERE n = 2
+
+-- barrier view
+SELECT * FROM barrier_orders WHERE amount > 1
+
+-- barrier view under a condition that could raise
+SELECT id FROM barrier_orders WHERE 1 / (id - 1) >= 0
+
+-- view with renamed columns
+SELECT v.order_no, v.money FROM nested_orders v(order_no, money)
+
+-- view as a whole row
+SELECT v, (v).money FROM nested_orders v
+
+-- view in a recursive query and a join
+SELECT count(*) FROM big_orders a JOIN nested_orders b ON a.id = b.order_no JOIN by_region r USING (region)
+
+-- only and star
+SELECT * FROM ONLY measures UNION ALL SELECT * FROM measures_old * UNION ALL SELECT * FROM ONLY (measures_new)
+
 -- denied table
 SELECT * FROM payroll;
 -- denied table in a subquery

@@ -40,3 +40,10 @@ CREATE TABLE payroll (id int PRIMARY KEY, region text, amount int);
 CREATE TABLE archive.orders (id int PRIMARY KEY, region text NOT NULL, note text);
 CREATE TABLE "Mixed Case" ("Id" int PRIMARY KEY, "region" text NOT NULL, "select" text);
 CREATE VIEW big_orders AS SELECT id, region, customer_id, amount FROM orders WHERE amount >= 100;
+CREATE VIEW nested_orders(order_no, money) AS SELECT id, amount FROM big_orders WHERE amount < 100000;
+CREATE VIEW everything_named AS
+    SELECT 'order' AS kind, id FROM orders UNION ALL (SELECT 'customer', id FROM customers ORDER BY id LIMIT 100);
+CREATE VIEW by_region AS
+    WITH found AS (SELECT region, amount FROM orders) SELECT region, sum(amount) AS money FROM found GROUP BY region;
+CREATE VIEW spread_orders AS SELECT o.*, n FROM orders o, generate_series(1, 2) AS g(n);
+CREATE VIEW barrier_orders WITH (security_barrier) AS SELECT * FROM orders WHERE id > 1;

@@ -65,7 +65,11 @@ pub(crate) fn put_restricted(
     let fields = fields(body)?;
     for (_, text) in &fields {
         if let Some(violation) = mark.recognise(&String::from_utf8_lossy(text)) {
-            Report::error("42501", violation.message()).put(buffer);
+            let message = format!(
+                "new row violates row-level security policy for table \"{}\"",
+                violation.relation
+            );
+            Report::error("42501", message).put(buffer);
             return Ok(());
         }
     }

@@ -7,7 +7,7 @@
 //! - Every name in every query is qualified, and `search_path` is empty: nobody's objects are called.
 //! - A server version that is not known is refused.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use pgcordon_sql::catalog::{
     SnapshotParts, Type, TypeKind,
 };
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, NoTls, Row};
+use tokio_postgres::{Client, GenericClient, NoTls, Row};
 
 use crate::config::UpstreamConfig;
 use crate::link::Stream;
@@ -157,26 +157,39 @@ pub(crate) async fn load(control: &ControlPool) -> Result<Loaded, CatalogError> 
         .read_only(true)
         .start()
         .await?;
-    let server = transaction.query_one(queries::SERVER, &[]).await?;
+    let loaded = read_snapshot(&*transaction).await?;
+    transaction.commit().await?;
+    Ok(loaded)
+}
+
+/// Reads everything on a connection of the caller's, within whatever transaction it is: uncommitted changes of its
+/// own are seen. Its `search_path` must be empty.
+///
+/// # Errors
+/// [`CatalogError`].
+pub async fn read_snapshot(client: &impl GenericClient) -> Result<Loaded, CatalogError> {
+    let server = client.query_one(queries::SERVER, &[]).await?;
     let version = u32::try_from(server.try_get::<_, i32>(0)?).unwrap_or(0);
     if !VERSIONS.contains(&version) {
         return Err(CatalogError::Version(version));
     }
-    let fingerprint = transaction.query_one(queries::FINGERPRINT, &[]).await?.try_get(0)?;
-    let schemas = transaction.query(queries::SCHEMAS, &[]).await?;
-    let columns = columns(&transaction.query(queries::COLUMNS, &[]).await?)?;
-    let relations = relations(&transaction.query(queries::RELATIONS, &[]).await?, columns)?;
+    let fingerprint = client.query_one(queries::FINGERPRINT, &[]).await?.try_get(0)?;
+    let schemas = client.query(queries::SCHEMAS, &[]).await?;
+    let columns = columns(&client.query(queries::COLUMNS, &[]).await?)?;
+    let relations = relations(&client.query(queries::RELATIONS, &[]).await?, columns)?;
     let parts = SnapshotParts {
         epoch: next_epoch(),
         server_version: version,
         database: server.try_get(1)?,
         schemas: schemas.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
         relations,
-        functions: each(&transaction.query(queries::FUNCTIONS, &[]).await?, function)?,
-        operators: each(&transaction.query(queries::OPERATORS, &[]).await?, operator)?,
-        types: each(&transaction.query(queries::TYPES, &[]).await?, user_type)?,
+        functions: each(&client.query(queries::FUNCTIONS, &[]).await?, function)?,
+        operators: each(&client.query(queries::OPERATORS, &[]).await?, operator)?,
+        types: each(&client.query(queries::TYPES, &[]).await?, user_type)?,
+        barriers: oids(&client.query(queries::BARRIERS, &[]).await?)?,
+        groupable: oids(&client.query(queries::GROUPABLE, &[]).await?)?,
+        field_calls: names(&client.query(queries::FIELD_CALLS, &[]).await?)?,
     };
-    transaction.commit().await?;
     Ok(Loaded { snapshot: Snapshot::new(parts), fingerprint, superuser: server.try_get(2)? })
 }
 
@@ -185,6 +198,14 @@ fn each<T>(
     read: fn(&Row) -> Result<T, CatalogError>,
 ) -> Result<Vec<T>, CatalogError> {
     rows.iter().map(read).collect()
+}
+
+fn oids(rows: &[Row]) -> Result<HashSet<Oid>, CatalogError> {
+    rows.iter().map(|row| oid(row, 0)).collect()
+}
+
+fn names(rows: &[Row]) -> Result<HashSet<String>, CatalogError> {
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 fn oid(row: &Row, index: usize) -> Result<Oid, CatalogError> {

@@ -27,7 +27,7 @@ mod tls;
 mod upstream;
 mod wire;
 
-pub use catalog::{CatalogError, Loaded, load_snapshot};
+pub use catalog::{CatalogError, Loaded, load_snapshot, read_snapshot};
 pub use config::{Config, LimitsConfig, Secret, TlsConfig, UpstreamConfig};
 pub use event::{Event, RefusalId};
 pub use server::{ServeError, Server, describe, serve, that_count};

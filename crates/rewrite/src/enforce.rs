@@ -116,6 +116,11 @@ fn statement_plan(
         return self::utility(utility);
     }
     let reader = Reader { context, lens, text, fenced: !statement.calm };
+    let mut checks = Vec::with_capacity(statement.writes.len());
+    for (index, write) in statement.writes.iter().enumerate() {
+        let writer = Writer { context, lens, text, statement, write, index };
+        checks.push(writer.edits(plan)?);
+    }
     if let Kind::CopyOut(Some(copy)) = &statement.kind {
         let draft = reader.copied(&statement.accesses[copy.access], copy.columns.as_deref())?;
         plan.mark(copy.range.clone(), draft.text, draft.marks);
@@ -123,12 +128,6 @@ fn statement_plan(
         nested_samples(statement)?;
         plan.pieces.extend(reader.scans(statement, false)?);
         plan.pieces.extend(reader.named_types(statement)?);
-    }
-    // Behind the reads: where both insert at one offset, the read's text belongs to what the write wraps.
-    let mut checks = Vec::with_capacity(statement.writes.len());
-    for (index, write) in statement.writes.iter().enumerate() {
-        let writer = Writer { context, lens, text, statement, write, index };
-        checks.push(writer.edits(plan)?);
     }
     let (outline, kind) = match &statement.kind {
         Kind::Select => (Outline::Select, StatementKind::Select),

@@ -39,8 +39,8 @@ pub(crate) struct Mark {
     pub(crate) offset: usize,
     /// Expected schema; empty for [`Guard::Name`].
     pub(crate) schema: String,
-    /// Expected name.
-    pub(crate) name: String,
+    /// Expected name; `None` for a CTE of a view's definition, whatever it is called.
+    pub(crate) name: Option<String>,
     /// Expected guard.
     pub(crate) guard: Guard,
 }
@@ -95,7 +95,7 @@ impl Draft {
         self.marks.push(Mark {
             offset: self.text.len(),
             schema: relation.schema.clone(),
-            name: relation.name.clone(),
+            name: Some(relation.name.clone()),
             guard,
         });
         self.text.push_str(&relation.qualified());

@@ -13,7 +13,6 @@ use std::fmt::Write as _;
 
 use pgcordon_policy::{Cell, ColumnAccess, Command, Decision, Expression, Filter};
 use pgcordon_sql::analyze::{Access, GroupKey, Role, Scan, Statement, ViewBody};
-use pgcordon_sql::builtin::comparison_family;
 use pgcordon_sql::catalog::{Relation, RelationKind};
 use pgcordon_sql::splice::{self, push_quoted};
 
@@ -156,6 +155,8 @@ struct Filtered<'a> {
     only: bool,
     /// TABLESAMPLE, as the client wrote it.
     sample: Option<&'a str>,
+    /// System columns that are asked for.
+    system: &'a [&'static str],
 }
 
 /// Writes scans for one text.
@@ -172,17 +173,10 @@ impl Reader<'_> {
     fn scan(&self, access: &Access, statement: &Statement) -> Result<Vec<Piece>, Refusal> {
         let Role::Scan(scan) = &access.role else { return Ok(Vec::new()) };
         let mut draft = match &scan.view {
-            Some(body) => self.view(body, scan.locked)?,
-            None => self.relation(access, scan)?,
+            Some(body) => self.view(access, body, scan.locked)?,
+            None => self.relation(access, scan, &system_columns(access, statement))?,
         };
         let replaced = draft.text.starts_with('(');
-        let index = statement.accesses.iter().position(|other| other.range == access.range);
-        let system = statement.system_uses.iter().find(|(used, _)| Some(*used) == index);
-        if let (true, Some((_, offset))) = (replaced, system) {
-            // A sub-select has none, so that the name would be looked for further outside.
-            let what = "system columns (ctid and its kin) of a filtered relation".to_owned();
-            return Err(Refusal::Unsupported { what, offset: Some(*offset) });
-        }
         if scan.command {
             let mut query = Draft::default();
             query.push("SELECT * FROM ");
@@ -212,7 +206,12 @@ impl Reader<'_> {
     }
 
     /// A relation with its rows and columns filtered, or just its qualified name.
-    fn relation(&self, access: &Access, scan: &Scan) -> Result<Draft, Refusal> {
+    fn relation(
+        &self,
+        access: &Access,
+        scan: &Scan,
+        system: &[&'static str],
+    ) -> Result<Draft, Refusal> {
         let relation = self.context.snapshot.relation(access.relation);
         let answer = self.lens.granted(access.relation, Command::Select)?;
         let Ok(decision) = &*answer else { return Err(missing(relation)) };
@@ -233,13 +232,18 @@ impl Reader<'_> {
         }
         let sample = scan.sample.as_ref().and_then(|range| self.text.get(range.clone()));
         let only = access.only;
-        Ok(self.filtered(&Filtered { relation, decision, filter: &filter, only, sample }))
+        Ok(self.filtered(&Filtered { relation, decision, filter: &filter, only, sample, system }))
     }
 
     fn filtered(&self, scan: &Filtered<'_>) -> Draft {
         let mut draft = Draft::default();
         draft.push("(SELECT ");
         columns(scan.relation, scan.decision, &mut draft.text);
+        for (index, name) in scan.system.iter().enumerate() {
+            // A relation may have no column that is seen.
+            let first = index == 0 && draft.text.ends_with("SELECT ");
+            let _ = write!(draft.text, "{}{SCAN_ALIAS}.{name}", if first { "" } else { ", " });
+        }
         draft.push(if scan.only { " FROM ONLY " } else { " FROM " });
         draft.relation(scan.relation, Guard::Scan { condition: *scan.filter != Filter::All });
         draft.push(" AS ");
@@ -260,17 +264,22 @@ impl Reader<'_> {
     }
 
     /// A view without rules: its definition, rewritten for the reader.
-    fn view(&self, body: &ViewBody, locked: bool) -> Result<Draft, Refusal> {
+    ///
+    /// A view with a security barrier is fenced as its tables are: its own condition runs before the reader's.
+    fn view(&self, access: &Access, body: &ViewBody, locked: bool) -> Result<Draft, Refusal> {
         let inner = Reader { text: &body.text, ..*self };
         let mut pieces = inner.scans(&body.statement, locked)?;
         pieces.extend(inner.named_types(&body.statement)?);
+        pieces.extend(body.statement.names.iter().map(|at| common_table(*at)));
         pieces.extend(
             body.statement.edits.iter().map(|edit| Piece { edit: edit.clone(), marks: Vec::new() }),
         );
+        let view = self.context.snapshot.relation(access.relation);
+        let barrier = self.fenced && self.context.snapshot.is_barrier(view.oid);
         let mut draft = Draft::default();
-        draft.push("(");
+        draft.push(if barrier { "(SELECT * FROM (" } else { "(" });
         draft.append(carry_out(&body.text, pieces)?);
-        draft.push(")");
+        draft.push(if barrier { ") AS \"pgcordon_view\" OFFSET 0)" } else { ")" });
         Ok(draft)
     }
 
@@ -305,7 +314,7 @@ impl Reader<'_> {
         let mut text = String::new();
         for (index, column) in relation.columns.iter().enumerate() {
             let grouped = key.columns.iter().any(|known| usize::from(known.0) == index);
-            let comparable = comparison_family(column.type_oid.0).is_some();
+            let comparable = self.context.snapshot.is_groupable(column.type_oid);
             if !grouped && comparable && visible(&decision.columns[index]) {
                 text.push_str(", ");
                 push_quoted(&mut text, &access.alias);
@@ -358,7 +367,14 @@ impl Reader<'_> {
         let Ok(decision) = &*answer else { return Err(missing(relation)) };
         let only = relation.kind != RelationKind::PartitionedTable;
         let filter = &decision.using;
-        let inner = self.filtered(&Filtered { relation, decision, filter, only, sample: None });
+        let inner = self.filtered(&Filtered {
+            relation,
+            decision,
+            filter,
+            only,
+            sample: None,
+            system: &[],
+        });
         let mut draft = Draft::default();
         draft.push("(SELECT ");
         let listed: Vec<usize> = match asked {
@@ -380,6 +396,23 @@ impl Reader<'_> {
         draft.push(" AS \"pgcordon_copy\")");
         Ok(draft)
     }
+}
+
+/// System columns that the statement asks of a relation, each once.
+fn system_columns(access: &Access, statement: &Statement) -> Vec<&'static str> {
+    let index = statement.accesses.iter().position(|other| other.range == access.range);
+    let uses = statement.system_uses.iter().filter(|used| Some(used.access) == index);
+    let mut names: Vec<&'static str> = uses.map(|used| used.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Marks the name of a CTE in a view's definition.
+fn common_table(at: usize) -> Piece {
+    let mark =
+        crate::plan::Mark { offset: 0, schema: String::new(), name: None, guard: Guard::Name };
+    Piece { edit: splice::Edit { range: at..at, text: String::new() }, marks: vec![mark] }
 }
 
 fn visible(column: &ColumnAccess) -> bool {

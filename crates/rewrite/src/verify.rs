@@ -83,7 +83,8 @@ impl Check<'_> {
     fn relation(&self, named: &Named) -> Result<bool, Refusal> {
         if let Some(mark) = self.marks.get(&named.offset) {
             let schema = named.schema.as_deref().unwrap_or_default();
-            if schema != mark.schema || named.name != mark.name {
+            let other = mark.name.as_ref().is_some_and(|name| *name != named.name);
+            if schema != mark.schema || other {
                 return Err(fault("a relation is not the one that was planned"));
             }
             self.guarded(mark, named)?;

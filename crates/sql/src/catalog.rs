@@ -7,7 +7,7 @@
 //! - A name that is not in the snapshot does not exist: callers refuse, they never pass it on.
 //! - Immutable once made; a change of the database makes a new snapshot with a higher [`Epoch`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// An object identifier of `pg_catalog`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -207,6 +207,12 @@ pub struct SnapshotParts {
     pub operators: Vec<Operator>,
     /// Types outside `pg_catalog`.
     pub types: Vec<Type>,
+    /// Names in `pg_catalog` by which `(x).name` could mean a call or a cast: functions of one argument, and types.
+    pub field_calls: HashSet<String>,
+    /// Views WITH (security_barrier).
+    pub barriers: HashSet<Oid>,
+    /// Types that GROUP BY takes.
+    pub groupable: HashSet<Oid>,
 }
 
 /// An indexed, immutable catalog.
@@ -320,6 +326,25 @@ impl Snapshot {
     #[must_use]
     pub fn children(&self, oid: Oid) -> &[RelationId] {
         self.children.get(&oid).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether GROUP BY takes values of that type.
+    #[must_use]
+    pub fn is_groupable(&self, kind: Oid) -> bool {
+        self.parts.groupable.contains(&kind) || crate::builtin::comparison_family(kind.0).is_some()
+    }
+
+    /// Whether a view's own condition must run before a reader's that could raise.
+    #[must_use]
+    pub fn is_barrier(&self, view: Oid) -> bool {
+        self.parts.barriers.contains(&view)
+    }
+
+    /// Whether `(x).name` could be a call or a cast of `pg_catalog` where the value has no field of that name.
+    #[must_use]
+    pub fn could_call(&self, name: &str) -> bool {
+        // A snapshot that does not say which names there are knows of none that is safe.
+        self.parts.field_calls.is_empty() || self.parts.field_calls.contains(name)
     }
 
     /// Functions of that name outside `pg_catalog`.

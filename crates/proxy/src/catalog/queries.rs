@@ -18,7 +18,8 @@ FROM (
   FROM (
     SELECT 'namespace', oid::pg_catalog.text || ' ' || nspname FROM pg_catalog.pg_namespace
     UNION ALL SELECT 'class', oid::pg_catalog.text || ' ' || relname || ' ' ||
-      relnamespace::pg_catalog.text || ' ' || relkind::pg_catalog.text
+      relnamespace::pg_catalog.text || ' ' || relkind::pg_catalog.text || ' ' ||
+      CASE WHEN relkind = 'v' THEN coalesce(reloptions::pg_catalog.text, '') ELSE '' END
       FROM pg_catalog.pg_class WHERE relkind NOT IN ('t')
     UNION ALL SELECT 'attribute', attrelid::pg_catalog.text || ' ' || attnum::pg_catalog.text ||
       ' ' || xmin::pg_catalog.text FROM pg_catalog.pg_attribute WHERE attrelid >= 16384
@@ -119,3 +120,33 @@ JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 WHERE n.nspname <> 'pg_catalog'
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_type e WHERE e.typarray = t.oid)
 ORDER BY t.oid";
+
+/// What `(x).name` could mean in `pg_catalog` besides a field: a function that one argument is enough for, a type.
+pub(super) const FIELD_CALLS: &str = "
+SELECT p.proname::pg_catalog.text FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = 'pg_catalog' AND (p.pronargs - p.pronargdefaults <= 1 OR p.provariadic <> 0)
+UNION
+SELECT t.typname::pg_catalog.text FROM pg_catalog.pg_type t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE n.nspname = 'pg_catalog'";
+
+/// Views WITH (security_barrier), however it is spelled; `= false` is rare, and a fence too many harms nobody.
+pub(super) const BARRIERS: &str = "
+SELECT c.oid FROM pg_catalog.pg_class c
+WHERE c.relkind = 'v' AND EXISTS (
+  SELECT 1 FROM pg_catalog.unnest(c.reloptions) AS o (option) WHERE o.option LIKE 'security_barrier=%')";
+
+/// Types that GROUP BY takes: those with a default operator class for hashing or sorting, and arrays and domains of
+/// them. Composite types are left out: each of their columns would have to be one.
+pub(super) const GROUPABLE: &str = "
+WITH RECURSIVE known (oid) AS (
+  SELECT t.oid FROM pg_catalog.pg_type t
+  WHERE t.typtype IN ('e', 'r', 'm') OR t.typname IN ('varchar', 'cidr') OR EXISTS (
+    SELECT 1 FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_am a ON a.oid = o.opcmethod
+    WHERE o.opcintype = t.oid AND o.opcdefault AND a.amname IN ('btree', 'hash') AND t.typtype = 'b')
+  UNION
+  SELECT t.oid FROM known k JOIN pg_catalog.pg_type t
+    ON (t.typtype = 'd' AND t.typbasetype = k.oid) OR (t.typcategory = 'A' AND t.typelem = k.oid)
+)
+SELECT k.oid FROM known k";

@@ -59,3 +59,19 @@ select * from unnest(array[1, 2], array['a', 'b']) as u (a, b)
 select c.id, c.name, count(o.id) from customers c left join orders o on o.customer_id = c.id group by c.id
 
 select pg_advisory_unlock_all(); close all; unlisten *; reset all
+
+select ctid, tableoid::text, * from orders where ctid = '(0,1)'
+
+select *, o.* from orders o, regions r where o.xmin is not null and r.region = o.region
+
+select c.ctid, c.* from customers c join orders o using (region)
+
+select * from (select ctid, * from orders) x, lateral (select o.ctid from orders o where o.ctid = x.ctid) y
+
+select exists (select * from orders where ctid = '(0,2)')
+
+select (o).*, (o).note, row_to_json(o), o::text, count(o) from orders o where o is not null group by o
+
+select (x.a).*, (x.a).b from (select row(1, 2) as a) x
+
+select (array[o])[1].note from orders o

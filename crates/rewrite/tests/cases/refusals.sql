@@ -62,10 +62,22 @@ update orders set note = 'x' where current of c
 
 select f(1)
 
-update customers set name = 'x' where ctid in (select ctid from customers where id = 1)
-
 select row_to_json(jsonb_populate_record(null::employees, '{}'))
 
 select pg_advisory_lock(1)
 
 close c
+
+select o, ctid from orders o
+
+select to_jsonb(o), o.xmin from orders o
+
+select * from orders natural join regions where orders.ctid is not null
+
+select (x.a).name from (select row(1, 2) as a) x
+
+select (x.a).regclass from (select 'payroll' as a) x
+
+select (e).ssn from employees e
+
+select (e).* from employees e

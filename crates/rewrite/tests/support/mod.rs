@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use pgcordon_policy::{BoundPolicy, Policy, Source, load};
 use pgcordon_rewrite::{Context, Mark, enforce};
 use pgcordon_sql::catalog::{
-    Column, ColumnId, Oid, Relation, RelationKind, Snapshot, SnapshotParts,
+    Column, ColumnId, Function, FunctionKind, Oid, Relation, RelationKind, Snapshot, SnapshotParts,
 };
 
 /// One line a relation: `schema.name[=kind][<parent]: column type, …`.
@@ -86,6 +86,15 @@ pub(crate) fn snapshot() -> Snapshot {
         database: "shop".to_owned(),
         schemas: vec!["public".to_owned()],
         relations,
+        functions: vec![Function {
+            schema: "public".to_owned(),
+            name: "name_up".to_owned(),
+            kind: FunctionKind::Function,
+            arguments: vec![Oid(20_000)],
+            result: Oid(25),
+            returns_set: false,
+        }],
+        field_calls: ["lower", "name", "regclass"].map(str::to_owned).into(),
         ..SnapshotParts::default()
     })
 }

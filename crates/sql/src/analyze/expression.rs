@@ -125,17 +125,14 @@ impl<'a> Walker<'a> {
                 }
                 shape
             }
-            Found::Row { target, .. } => {
+            Found::Row { target, scanned, .. } => {
                 if let Some(access) = target {
                     self.target_use(access, TargetPart::Row, reference)?;
                 }
+                self.whole_row(scanned, reference);
                 Shape { kind: None, calm: true, literal: false }
             }
-            Found::System(accesses) => {
-                let place = offset(reference.location).unwrap_or_default();
-                self.out.system_uses.extend(accesses.into_iter().map(|access| (access, place)));
-                Shape { calm: true, ..Shape::OPAQUE }
-            }
+            Found::System(accesses, name) => self.system_use(accesses, name),
             Found::Unknown => Shape { calm: true, ..Shape::OPAQUE },
         })
     }

@@ -211,7 +211,7 @@ impl<'a> Walker<'a> {
         };
         let mut walker = Walker::new(&parsed, names, range, self.views + 1);
         let columns = walker.select(select, None, Want::Columns)?;
-        walker.check_operators()?;
+        walker.close()?;
         walker.out.gives_rows = true;
         Ok((columns, walker.finish(super::Kind::Select)))
     }
@@ -355,6 +355,7 @@ impl<'a> Walker<'a> {
         visible.extend(items.iter().cloned());
         items.extend(self.item(join.rarg(), &visible, outer)?);
         let common: Vec<String> = if join.is_natural {
+            self.natural(&items);
             common_names(&items[..split], &items[split..])?
         } else {
             let names = join.using_clause().iter();

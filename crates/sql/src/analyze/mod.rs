@@ -11,18 +11,16 @@
 //! - Built-in functions are found by name and are written qualified (`edits`), so that no function of the same
 //!   name on the search_path can take their place.
 
-mod assign;
 mod call;
-mod conflict;
 mod expression;
 mod from;
-mod insert;
 mod leaf;
 mod name;
 mod query;
 mod row;
 mod scope;
 mod shape;
+mod system;
 mod utility;
 mod write;
 
@@ -32,14 +30,11 @@ use std::rc::Rc;
 
 use pg_raw_parse::Node;
 
-pub use assign::{Assigned, Assignment, Value, ValueKind};
 pub use call::allowed_function;
-pub use conflict::Conflict;
-pub use insert::{InsertSource, ValueRow};
 pub use scope::Visibility;
 pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
-pub use write::{Within, Write, WriteKind};
+pub use write::{Conflict, InsertSource, ValueRow, Within, Write, WriteKind};
 
 use crate::catalog::{ColumnId, RelationId, Snapshot};
 pub use crate::error::Error;
@@ -154,6 +149,15 @@ pub struct Call {
     pub offset: usize,
 }
 
+/// A system column (`ctid` and kin) that a name may mean.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SystemUse {
+    /// Index into [`Statement::accesses`].
+    pub access: usize,
+    /// Which.
+    pub name: &'static str,
+}
+
 /// A relation's whole primary key in one GROUP BY.
 #[derive(Clone, Debug)]
 pub struct GroupKey {
@@ -208,8 +212,8 @@ pub struct Statement {
     pub calls: Vec<Call>,
     /// Primary keys that stand in GROUP BY.
     pub group_keys: Vec<GroupKey>,
-    /// Accesses whose system columns (`ctid` and kin) a name may mean, with where.
-    pub system_uses: Vec<(usize, usize)>,
+    /// System columns (`ctid` and kin) that are asked for.
+    pub system_uses: Vec<SystemUse>,
     /// Bytes of expressions that give the OID of a type to be named: only types that the reader may know of.
     pub named_types: Vec<Range<usize>>,
     /// Edits that do not depend on any decision: `pg_catalog.` before built-ins, qualifiers respelled.
@@ -336,6 +340,8 @@ struct Walker<'a> {
     /// Extension or user base types met: they can make an operator outside `pg_catalog` the best match.
     foreign_types: Vec<crate::catalog::Oid>,
     operators: Vec<call::OperatorUse>,
+    /// `*` and whole rows over relations, which system columns must not get into.
+    wide: Vec<system::Wide>,
     /// Expressions met so far that could raise: a sub-select in which the count grows could raise as a whole.
     loud: usize,
 }
@@ -367,8 +373,15 @@ impl<'a> Walker<'a> {
             views,
             foreign_types: Vec::new(),
             operators: Vec::new(),
+            wide: Vec::new(),
             loud: 0,
         }
+    }
+
+    /// What can be said only when all of the statement is known.
+    fn close(&mut self) -> Result<(), Error> {
+        self.check_operators()?;
+        self.narrow()
     }
 
     fn finish(mut self, kind: Kind) -> Statement {
@@ -399,7 +412,7 @@ impl<'a> Walker<'a> {
                 known => Kind::Utility(known),
             },
         };
-        self.check_operators()?;
+        self.close()?;
         Ok(kind)
     }
 
@@ -476,7 +489,7 @@ pub(crate) fn compile_expression(
     };
     walker.note_types(protected);
     walker.expression(node, &scope::Scope { items: &[item], parent: None })?;
-    walker.check_operators()?;
+    walker.close()?;
     Ok(walker.compiled())
 }
 

@@ -1,8 +1,8 @@
-//! Rows as values: `*`, `t.*`, `(row).field`.
+//! Rows as values: `*`, `t.*`, `(row).*`, `(row).field`.
 //!
 //! Invariants:
-//! - A field that is not known to exist is refused: PostgreSQL reads `(x).f` as a call `f(x)` where the type has no
-//!   such field.
+//! - A field that is not known to exist and could be a call is refused: PostgreSQL reads `(x).f` as a call `f(x)` where
+//!   the type has no such field (`ParseFuncOrColumn`).
 
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes;
@@ -10,7 +10,7 @@ use pg_raw_parse::nodes;
 use super::scope::{Columns, Found, Scope, Source};
 use super::shape::Shape;
 use super::{TargetPart, Walker};
-use crate::catalog::{Oid, RelationKind};
+use crate::catalog::Oid;
 use crate::error::{Error, offset};
 
 impl<'a> Walker<'a> {
@@ -20,10 +20,14 @@ impl<'a> Walker<'a> {
         target: &'a nodes::ResTarget,
         scope: &Scope<'a, '_>,
     ) -> Result<Option<Columns>, Error> {
-        let Node::ColumnRef(reference) = target.val() else { return Ok(None) };
+        let reference = match target.val() {
+            Node::ColumnRef(reference) => reference,
+            Node::A_Indirection(indirection) => return self.star_of_row(indirection, scope),
+            _ => return Ok(None),
+        };
         let Some(Node::A_Star(_)) = reference.fields().iter().next_back() else { return Ok(None) };
         let mut columns = Columns::default();
-        if reference.fields().len() > 1 {
+        let items: Vec<&super::scope::Item<'a>> = if reference.fields().len() > 1 {
             let names: Vec<&str> = reference.fields().iter().filter_map(Node::as_str).collect();
             let place = offset(reference.location);
             let (table, schema) = match names.as_slice() {
@@ -31,21 +35,48 @@ impl<'a> Walker<'a> {
                 [schema, table] | [_, schema, table] => (*table, Some(*schema)),
                 _ => return Err(Error::unsupported("this reference", reference.location)),
             };
-            let item = scope.item(schema, table, place)?;
-            columns.list = item.columns();
-            columns.open = item.open();
+            vec![scope.item(schema, table, place)?]
         } else {
-            for item in scope.items.iter().filter(|item| item.cols_visible) {
-                columns.list.extend(item.columns());
-                columns.open |= item.open();
-            }
+            scope.items.iter().filter(|item| item.cols_visible).collect()
+        };
+        for item in &items {
+            columns.list.extend(item.columns());
+            columns.open |= item.open();
         }
         if let Some(denied) = columns.list.iter().find(|column| column.denied) {
             let place = offset(reference.location);
             return Err(Error::DeniedColumn { name: denied.name.clone(), offset: place });
         }
+        // `TABLE relation` has no `*` in the text.
+        let range = match reference.location {
+            ..0 => None,
+            location => {
+                let first = self.parsed.token_at(location)?;
+                let last = self.parsed.name_end(first, reference.fields().len())?;
+                Some(self.parsed.start(first)..self.parsed.end(last))
+            }
+        };
+        self.wide_star(&items, scope, range);
         self.star_of_target(reference, scope)?;
         Ok(Some(columns))
+    }
+
+    /// `(row).*`: every field of a row, whatever its type is.
+    fn star_of_row(
+        &mut self,
+        indirection: &'a nodes::A_Indirection,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Option<Columns>, Error> {
+        let Some(Node::A_Star(_)) = indirection.indirection().iter().next_back() else {
+            return Ok(None);
+        };
+        let fields = self.fields_of(indirection, scope)?;
+        let open = fields.is_none();
+        let list = fields.into_iter().flatten().map(|(name, kind)| {
+            let kind = Some(kind).filter(|kind| *kind != Oid(0));
+            super::scope::OutColumn { name, shape: Shape { kind, ..Shape::OPAQUE }, denied: false }
+        });
+        Ok(Some(Columns { list: list.collect(), open }))
     }
 
     fn star_of_target(
@@ -69,13 +100,22 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// Subscripts, and fields of a row whose type is known. PostgreSQL reads `(x).f` as a call `f(x)` where the type
-    /// has no such field, so a field that is not known to exist is refused.
+    /// Subscripts and fields.
     pub(super) fn indirection(
         &mut self,
         indirection: &'a nodes::A_Indirection,
         scope: &Scope<'a, '_>,
     ) -> Result<Shape, Error> {
+        self.fields_of(indirection, scope)?;
+        Ok(Shape::OPAQUE)
+    }
+
+    /// Walks subscripts and fields; gives the fields of what is found in the end, if they are known.
+    fn fields_of(
+        &mut self,
+        indirection: &'a nodes::A_Indirection,
+        scope: &Scope<'a, '_>,
+    ) -> Result<Option<Vec<(String, Oid)>>, Error> {
         let mut fields = self.row_fields(indirection.arg(), scope)?;
         self.expression(indirection.arg(), scope)?;
         for step in indirection.indirection() {
@@ -83,23 +123,48 @@ impl<'a> Walker<'a> {
                 Node::A_Indices(indices) => {
                     self.optional(indices.lidx(), scope)?;
                     self.optional(indices.uidx(), scope)?;
+                    fields = None;
                 }
-                Node::A_Star(_) => return Err(Error::unsupported("(row).*", -1)),
+                // The last step, or PostgreSQL refuses it.
+                Node::A_Star(_) => {}
                 Node::String(name) => {
-                    let name = name.sval().unwrap_or_default();
-                    let known = fields
-                        .as_ref()
-                        .and_then(|fields| fields.iter().find(|field| field.0 == name));
-                    let Some((_, kind)) = known else {
-                        let name = name.to_owned();
-                        return Err(Error::UnknownColumn { name, offset: None });
-                    };
-                    fields = self.composite_fields(*kind);
+                    fields = self.field(name.sval().unwrap_or_default(), fields)?;
                 }
                 _ => return Err(Error::unsupported("this subscript", -1)),
             }
         }
-        Ok(Shape::OPAQUE)
+        Ok(fields)
+    }
+
+    /// `(x).name`: PostgreSQL reads it as a call or a cast where the value has no such field.
+    ///
+    /// | field known | a function or type of `pg_catalog` has the name | ours outside `pg_catalog` | outcome        |
+    /// |-------------|--------------------------------------------------|---------------------------|----------------|
+    /// | yes         | -                                                | -                         | the field      |
+    /// | no          | yes                                              | -                         | refused        |
+    /// | no          | no                                               | a type                    | refused        |
+    /// | no          | no                                               | functions                 | policy decides |
+    /// | no          | no                                               | no                        | a field        |
+    fn field(
+        &mut self,
+        name: &str,
+        fields: Option<Vec<(String, Oid)>>,
+    ) -> Result<Option<Vec<(String, Oid)>>, Error> {
+        let known = fields.iter().flatten().find(|field| field.0 == name);
+        if let Some((_, kind)) = known {
+            return Ok(self.composite_fields(*kind));
+        }
+        let snapshot = self.names.snapshot;
+        if snapshot.could_call(name) || snapshot.types(name).next().is_some() {
+            return Err(Error::UnknownColumn { name: name.to_owned(), offset: None });
+        }
+        let calls = snapshot.functions(name).map(|function| super::Call {
+            schema: function.schema.clone(),
+            name: name.to_owned(),
+            offset: self.out.range.start,
+        });
+        self.out.calls.extend(calls);
+        Ok(None)
     }
 
     /// The fields of a row-valued expression, where they are known for certain.
@@ -119,7 +184,7 @@ impl<'a> Walker<'a> {
                         Some(columns.iter().map(|name| (name.clone(), Oid(0))).collect())
                     }
                     Found::Column { kind_of_row: Some(kind), .. } => self.composite_fields(kind),
-                    Found::Column { .. } | Found::System(_) | Found::Unknown => None,
+                    Found::Column { .. } | Found::System(..) | Found::Unknown => None,
                 }
             }
             Node::TypeCast(cast) => match cast.type_name() {
@@ -133,9 +198,6 @@ impl<'a> Walker<'a> {
     fn composite_fields(&self, kind: Oid) -> Option<Vec<(String, Oid)>> {
         let relation = self.names.snapshot.type_by_oid(kind)?.relation;
         let relation = self.names.snapshot.relation(self.names.snapshot.by_oid(relation)?);
-        if relation.kind != RelationKind::CompositeType {
-            return None;
-        }
         Some(relation.columns.iter().map(|column| (column.name.clone(), column.type_oid)).collect())
     }
 }

@@ -87,9 +87,9 @@ pub(crate) enum Found {
         origin: Option<(usize, ColumnId)>,
     },
     /// `ctid`, `tableoid` and their kin, of one of these accesses; a write's target is left out.
-    System(Vec<usize>),
-    /// A whole row; `target` as above.
-    Row { target: Option<usize>, columns: Rc<Vec<String>> },
+    System(Vec<usize>, &'static str),
+    /// A whole row; `target` as above, `scanned` names the access of a relation that is read.
+    Row { target: Option<usize>, scanned: Option<usize>, columns: Rc<Vec<String>> },
     /// A column of an item whose columns are not known.
     Unknown,
 }
@@ -206,7 +206,7 @@ impl Item<'_> {
             Source::Relation { .. } | Source::Derived(_) => None,
         };
         let columns = Rc::new(columns.into_iter().map(|column| column.name).collect());
-        Ok(Found::Row { target, columns })
+        Ok(Found::Row { target, scanned: self.scanned(), columns })
     }
 
     /// Whether this is a write's target with a hidden column of that name.
@@ -220,7 +220,7 @@ impl Item<'_> {
     }
 
     /// The access of a relation that is read.
-    fn scanned(&self) -> Option<usize> {
+    pub(crate) fn scanned(&self) -> Option<usize> {
         match &self.source {
             Source::Relation { access, target: false, .. } => Some(*access),
             Source::Relation { target: true, .. } | Source::Derived(_) => None,
@@ -230,6 +230,10 @@ impl Item<'_> {
     fn is_relation(&self) -> bool {
         matches!(self.source, Source::Relation { .. })
     }
+}
+
+fn system_column(name: &str) -> Option<&'static str> {
+    SYSTEM_COLUMNS.into_iter().find(|known| *known == name)
 }
 
 fn column_shape(column: &crate::catalog::Column, visibility: Visibility) -> Shape {
@@ -275,8 +279,11 @@ impl<'a, 's> Scope<'a, 's> {
                 Some(found) => return Ok(found),
                 None => {}
             }
-            if SYSTEM_COLUMNS.contains(&name) && level.items.iter().any(Item::is_relation) {
-                return Ok(Found::System(level.items.iter().filter_map(Item::scanned).collect()));
+            if let Some(name) = system_column(name)
+                && level.items.iter().any(Item::is_relation)
+            {
+                let scanned = level.items.iter().filter_map(Item::scanned).collect();
+                return Ok(Found::System(scanned, name));
             }
         }
         for level in self.levels() {
@@ -324,8 +331,10 @@ impl<'a, 's> Scope<'a, 's> {
         if let Some(found) = item.find(column, offset)? {
             return Ok(found);
         }
-        if SYSTEM_COLUMNS.contains(&column) && item.is_relation() {
-            return Ok(Found::System(item.scanned().into_iter().collect()));
+        if let Some(column) = system_column(column)
+            && item.is_relation()
+        {
+            return Ok(Found::System(item.scanned().into_iter().collect(), column));
         }
         let name = format!("{name}.{column}");
         Err(Error::UnknownColumn { name, offset })
