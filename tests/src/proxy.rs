@@ -134,6 +134,17 @@ impl Proxy {
         self.folder.log()
     }
 
+    /// Replaces the policy as an operator does: writes the file, sends SIGHUP.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    pub fn reload(&self, policy: &str) {
+        std::fs::write(self.folder.policy(), policy).expect("the folder is writable");
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", "HUP", &id]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -HUP");
+    }
+
     /// Resident memory in bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {

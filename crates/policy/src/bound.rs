@@ -251,7 +251,7 @@ impl BoundPolicy {
 impl Applicable<'_> {
     fn decision(&self, command: Command, values: &Values<'_>) -> Result<Decision, Denial> {
         let (reads, makes) = match command {
-            Command::Select | Command::Delete => (true, false),
+            Command::Select | Command::Delete | Command::Truncate => (true, false),
             Command::Insert => (false, true),
             Command::Update => (true, true),
         };
@@ -259,11 +259,13 @@ impl Applicable<'_> {
         let check = if makes { self.filter(|rule| &rule.check, values) } else { Filter::All };
         let columns = match command {
             Command::Select => merge::readable(self, values),
-            Command::Insert | Command::Update | Command::Delete => merge::writable(self),
+            Command::Insert | Command::Update | Command::Delete | Command::Truncate => {
+                merge::writable(self)
+            }
         };
         let presets = match command {
             Command::Insert => merge::presets(self, values)?,
-            Command::Select | Command::Update | Command::Delete => Vec::new(),
+            Command::Select | Command::Update | Command::Delete | Command::Truncate => Vec::new(),
         };
         let names: BTreeSet<&str> = self
             .permissive
@@ -334,7 +336,7 @@ impl BoundRule {
             Command::Select => (true, false, true, false),
             Command::Insert => (false, true, false, true),
             Command::Update => (true, true, false, false),
-            Command::Delete => (true, false, false, false),
+            Command::Delete | Command::Truncate => (true, false, false, false),
         };
         let mut templates = Vec::new();
         for (wanted, part) in [(rows, &self.rows), (check, &self.check)] {

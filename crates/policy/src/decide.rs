@@ -23,6 +23,8 @@ pub enum Command {
     Update,
     /// Removes rows.
     Delete,
+    /// Removes every row at once.
+    Truncate,
 }
 
 /// A template with one person's values: SQL constants with their casts.
@@ -81,6 +83,7 @@ pub enum ColumnAccess {
 /// | Insert  | `All`            | rows made      |
 /// | Update  | rows touched     | rows made      |
 /// | Delete  | rows touched     | `All`          |
+/// | Truncate | rows removed; the caller refuses unless that is `All` | `All` |
 ///
 /// `columns`: for Select what may be read; for the others which columns may be written: `Clear`, or `Hidden`
 /// where every rule hides the column, or `Denied` where some rule masks, hides or denies it.

@@ -155,6 +155,7 @@ impl Policy {
             roles: person.roles.clone(),
             attributes: person.attributes.clone(),
             bypass: person.bypass,
+            statements: person.statements.clone(),
         })
     }
 

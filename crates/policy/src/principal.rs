@@ -8,6 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::grant::StatementGrant;
+
 /// A person or service account, authenticated, connected to one database.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Principal {
@@ -23,6 +25,8 @@ pub struct Principal {
     pub attributes: BTreeMap<String, String>,
     /// A role with `bypass: true`: no rules, every statement audited.
     pub bypass: bool,
+    /// Kinds of statement that a role grants.
+    pub statements: BTreeSet<StatementGrant>,
 }
 
 /// Why a user may not use a database.

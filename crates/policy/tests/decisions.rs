@@ -2,8 +2,8 @@
 
 mod shop;
 
-use pgcordon_policy::Command::{Delete, Insert, Select, Update};
-use pgcordon_policy::{Command, ConnectDenial, Coverage};
+use pgcordon_policy::Command::{Delete, Insert, Select, Truncate, Update};
+use pgcordon_policy::{Command, ConnectDenial, Coverage, StatementGrant};
 
 /// Each row: user (`@database`, `shop` unless said), command, relation, what is decided.
 fn check(policy: &str, rows: &[(&str, Command, &str, &str)]) {
@@ -354,6 +354,45 @@ fn the_connect_layer_asks_first() {
     let roles: Vec<&str> = principal.roles.iter().map(String::as_str).collect();
     assert_eq!(roles, ["manager", "rep", "viewer"]);
     assert!(!principal.bypass && policy.principal("root", "shop").expect("may connect").bypass);
+}
+
+#[test]
+fn kinds_of_statement_are_granted_through_inclusion() {
+    let people =
+        "roles: { a: { statements: [explain] }, b: { includes: [a], statements: [create] }, c: {} }
+users: { u: { roles: [a] }, v: { roles: [b] }, w: { roles: [c] } }
+databases: { shop: { upstream: main, connect: everyone } }";
+    let policy = pgcordon_policy::load(&[shop::source("people", people)], &[]).expect("loads");
+    let granted = |user: &str| {
+        let principal = policy.principal(user, "shop").expect("may connect");
+        principal.statements.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(granted("u"), [StatementGrant::Explain]);
+    assert_eq!(granted("v"), [StatementGrant::Explain, StatementGrant::Create]);
+    assert_eq!(granted("w"), []);
+}
+
+#[test]
+fn truncate_is_a_command_of_its_own() {
+    let policy = "
+tables:
+  orders:
+    - { name: own, to: [rep], allow: [delete, truncate], rows: region = 'North' }
+    - { name: every, to: [writer], allow: [truncate], rows: all }
+    - { name: reads, to: [viewer], rows: all }
+  customers:
+    - { name: every, to: [rep], allow: [truncate], rows: all }
+    - { name: wall, to: everyone, restrict: true, rows: tenant_id = 1 }";
+    check(
+        policy,
+        &[
+            ("rita", Truncate, "orders", "(region = 'North')"),
+            ("max", Delete, "orders", "(region = 'North')"),
+            ("wendy", Truncate, "orders", "all"),
+            ("rita", Truncate, "customers", "(tenant_id = 1)"),
+            ("nobody", Truncate, "customers", NO_RULE),
+        ],
+    );
 }
 
 #[test]

@@ -88,6 +88,10 @@ impl Wire<'_> {
     /// Parse, Bind, Execute and Close of a statement of our own: touches no name of the client's.
     pub(crate) fn own_sequence(&mut self, own: Own<'_>) {
         self.own_parse(own);
+        self.run_own();
+    }
+
+    fn run_own(&mut self) {
         put(self.0, b'B', |body| {
             put_text(body, OWN_NAME);
             put_text(body, OWN_NAME);
@@ -96,6 +100,12 @@ impl Wire<'_> {
         self.execute(OWN_NAME, 0);
         self.close(b'P', OWN_NAME);
         self.close(b'S', OWN_NAME);
+    }
+
+    /// Parse, Bind, Execute and Close of a cleared statement that gives no rows.
+    pub(crate) fn cleared_sequence(&mut self, cleared: &Cleared) {
+        self.parse(OWN_NAME, cleared, &[0, 0]);
+        self.run_own();
     }
 
     /// `formats` replaces the client's result formats.

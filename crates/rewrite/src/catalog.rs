@@ -138,7 +138,9 @@ pub(crate) fn decide(
     let Some(rule) = rule else { return Err(Denial::NoRule) };
     match command {
         Command::Select => Ok(decision(context, found, rule)),
-        Command::Insert | Command::Update | Command::Delete => Err(Denial::CommandNotGranted),
+        Command::Insert | Command::Update | Command::Delete | Command::Truncate => {
+            Err(Denial::CommandNotGranted)
+        }
     }
 }
 

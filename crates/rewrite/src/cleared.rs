@@ -28,6 +28,18 @@ pub enum StatementKind {
     Deallocate,
     /// DISCARD.
     Discard,
+    /// DECLARE CURSOR.
+    Declare,
+    /// FETCH, MOVE.
+    Fetch,
+    /// CLOSE.
+    Close,
+    /// PREPARE.
+    Prepare,
+    /// EXECUTE.
+    Execute,
+    /// EXPLAIN.
+    Explain,
     /// Anything else; only a principal with `bypass` can send it.
     Other,
 }
@@ -64,6 +76,45 @@ pub enum Effect {
     DiscardAll,
     /// DEALLOCATE name, or all with `None`.
     Deallocate(Option<String>),
+    /// PREPARE, DECLARE: a statement is kept under a name.
+    Keep(Box<Kept>),
+    /// CLOSE name, or all with `None`.
+    Close(Option<String>),
+}
+
+/// A statement that SQL keeps under a name of the client's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Kept {
+    /// The name.
+    pub name: String,
+    /// How long.
+    pub life: Life,
+    /// The client's PREPARE or DECLARE alone, to be judged again.
+    pub text: String,
+    /// The statement inside.
+    pub statement: ClearedStatement,
+}
+
+/// How long a kept statement lives.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Life {
+    /// PREPARE: as long as the session.
+    Prepared,
+    /// A cursor WITH HOLD: as long as the session.
+    HeldCursor,
+    /// Any other cursor: as long as the transaction.
+    Cursor,
+}
+
+/// What a statement uses by a name of the client's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Use {
+    /// No such thing.
+    Nothing,
+    /// EXECUTE: a prepared statement, whose rows are this statement's.
+    Prepared(String),
+    /// FETCH, MOVE: a cursor or portal.
+    Cursor(String),
 }
 
 /// One statement of a cleared text.
@@ -77,6 +128,15 @@ pub struct ClearedStatement {
     pub visible_columns: usize,
     /// What changes in the session when it has succeeded.
     pub effect: Effect,
+    /// What it uses of the session.
+    pub uses: Use,
+}
+
+impl ClearedStatement {
+    /// A statement whose rows are passed on as they come.
+    pub(crate) fn plain(kind: StatementKind, effect: Effect) -> Self {
+        Self { kind, rows: RowShape::AsIs, visible_columns: 0, effect, uses: Use::Nothing }
+    }
 }
 
 /// Text that may go upstream. Has no public constructor.

@@ -7,14 +7,14 @@
 //! - A principal with bypass is the only one whose statements are not rewritten; they are still read.
 //! - What is not planned here is refused: there is no arm that lets a statement through.
 
-use pgcordon_policy::Denial;
+use pgcordon_policy::{Denial, StatementGrant};
 use pgcordon_sql::analyze::{
-    self, Analysis, Discard, Kind, Names, Outline, Statement, Utility, WriteKind,
+    self, Analysis, Carrier, Discard, Kind, Names, Outline, Statement, Utility, WriteKind,
 };
 use pgcordon_sql::parse::{Limits, Parsed};
 use pgcordon_sql::splice::Edit;
 
-use crate::cleared::{Cleared, ClearedStatement, Effect, RowShape, StatementKind};
+use crate::cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
 use crate::lens::PolicyLens;
 use crate::plan::{Draft, Piece, Plan};
 use crate::read::Reader;
@@ -129,30 +129,104 @@ fn statement_plan(
         plan.pieces.extend(reader.scans(statement, false)?);
         plan.pieces.extend(reader.named_types(statement)?);
     }
-    let (outline, kind) = match &statement.kind {
-        Kind::Select => (Outline::Select, StatementKind::Select),
-        Kind::CopyOut(_) => (Outline::Utility(Utility::Other("COPY")), StatementKind::CopyOut),
-        Kind::Write(index) => match statement.writes[*index].kind {
+    let outcome = Outcome { text, context, statement, checks: &checks };
+    let (outline, cleared) = outcome.of(&statement.kind)?;
+    plan.outlines.push(outline);
+    Ok(cleared)
+}
+
+/// What comes of one statement whose edits are made.
+struct Outcome<'a> {
+    text: &'a str,
+    context: Context<'a>,
+    statement: &'a Statement,
+    /// For each write: whether its RETURNING ends with a check of ours.
+    checks: &'a [bool],
+}
+
+impl Outcome<'_> {
+    fn of(&self, kind: &Kind) -> Result<(Outline, ClearedStatement), Refusal> {
+        let plain = |outline, kind| Ok((outline, ClearedStatement::plain(kind, Effect::None)));
+        match kind {
+            Kind::Select => plain(Outline::Select, StatementKind::Select),
+            Kind::CopyOut(_) => {
+                plain(Outline::Utility(Utility::Other("COPY")), StatementKind::CopyOut)
+            }
+            Kind::Write(index) => self.write(*index),
+            Kind::Carrier(carrier, inner) => self.carrier(carrier, inner),
+            Kind::Execute(name) => {
+                let plain = ClearedStatement::plain(StatementKind::Execute, Effect::None);
+                let uses = Use::Prepared(name.clone());
+                Ok((Outline::Execute(name.clone()), ClearedStatement { uses, ..plain }))
+            }
+            Kind::Utility(_) => Err(Refusal::Verification("a utility statement".to_owned())),
+        }
+    }
+
+    fn write(&self, index: usize) -> Result<(Outline, ClearedStatement), Refusal> {
+        let write = &self.statement.writes[index];
+        let (outline, kind) = match write.kind {
             WriteKind::Insert => (Outline::Insert, StatementKind::Insert),
             WriteKind::Update => (Outline::Update, StatementKind::Update),
             WriteKind::Delete => (Outline::Delete, StatementKind::Delete),
-        },
-        Kind::Utility(_) => return Err(Refusal::Verification("a utility statement".to_owned())),
-    };
-    plan.outlines.push(outline);
-    let rows = match &statement.kind {
-        Kind::Write(index) if checks[*index] => match statement.writes[*index].has_returning {
-            true => RowShape::DropLastColumn,
-            false => RowShape::DropRows,
-        },
-        Kind::Write(_) | Kind::Select | Kind::CopyOut(_) | Kind::Utility(_) => RowShape::AsIs,
-    };
-    let visible_columns = statement.width.unwrap_or_default();
-    if rows == RowShape::DropLastColumn && statement.width.is_none() {
-        let what = "RETURNING with columns of a function".to_owned();
-        return Err(Refusal::Unsupported { what, offset: Some(statement.range.start) });
+        };
+        let rows = match (self.checks[index], write.has_returning) {
+            (true, true) => RowShape::DropLastColumn,
+            (true, false) => RowShape::DropRows,
+            (false, _) => RowShape::AsIs,
+        };
+        let visible_columns = self.statement.width.unwrap_or_default();
+        if rows == RowShape::DropLastColumn && self.statement.width.is_none() {
+            let what = "RETURNING with columns of a function".to_owned();
+            return Err(Refusal::Unsupported { what, offset: Some(self.statement.range.start) });
+        }
+        let plain = ClearedStatement::plain(kind, Effect::None);
+        Ok((outline, ClearedStatement { rows, visible_columns, ..plain }))
     }
-    Ok(ClearedStatement { kind, rows, visible_columns, effect: Effect::None })
+
+    fn carrier(
+        &self,
+        carrier: &Carrier,
+        inner: &Kind,
+    ) -> Result<(Outline, ClearedStatement), Refusal> {
+        let (outline, statement) = self.of(inner)?;
+        let cleared = match carrier {
+            Carrier::Cursor { name, hold } => {
+                let life = if *hold { Life::HeldCursor } else { Life::Cursor };
+                self.kept(StatementKind::Declare, name, life, statement)?
+            }
+            Carrier::Prepared(name) => {
+                self.kept(StatementKind::Prepare, name, Life::Prepared, statement)?
+            }
+            Carrier::Explain => {
+                granted(self.context, StatementGrant::Explain, carrier.name())?;
+                ClearedStatement::plain(StatementKind::Explain, Effect::None)
+            }
+        };
+        Ok((Outline::Carrier(carrier.clone(), Box::new(outline)), cleared))
+    }
+
+    fn kept(
+        &self,
+        kind: StatementKind,
+        name: &str,
+        life: Life,
+        statement: ClearedStatement,
+    ) -> Result<ClearedStatement, Refusal> {
+        let text = self.text.get(self.statement.range.clone());
+        let text = text.ok_or_else(|| Refusal::Verification("a statement's bytes".to_owned()))?;
+        let (name, text) = (name.to_owned(), text.to_owned());
+        let kept = Kept { name, life, text, statement };
+        Ok(ClearedStatement::plain(kind, Effect::Keep(Box::new(kept))))
+    }
+}
+
+/// A kind of statement that needs a grant of its own.
+fn granted(context: Context<'_>, grant: StatementGrant, what: &'static str) -> Result<(), Refusal> {
+    if context.principal.statements.contains(&grant) {
+        return Ok(());
+    }
+    Err(Refusal::StatementDenied { what })
 }
 
 /// TABLESAMPLE is moved as it stands: nothing inside it may need an edit.
@@ -187,30 +261,35 @@ fn utility(utility: &Utility) -> Result<ClearedStatement, Refusal> {
             (StatementKind::Discard, Effect::None)
         }
         Utility::Deallocate(name) => (StatementKind::Deallocate, Effect::Deallocate(name.clone())),
-        Utility::Release => (StatementKind::Discard, Effect::None),
+        Utility::Unlisten => (StatementKind::Discard, Effect::None),
+        Utility::SetConstraints => (StatementKind::Set, Effect::None),
+        Utility::Close(name) => (StatementKind::Close, Effect::Close(name.clone())),
+        Utility::Fetch(name) => {
+            let plain = ClearedStatement::plain(StatementKind::Fetch, Effect::None);
+            return Ok(ClearedStatement { uses: Use::Cursor(name.clone()), ..plain });
+        }
         Utility::Other(what) => {
             return Err(Refusal::Unsupported { what: (*what).to_owned(), offset: None });
         }
     };
-    Ok(ClearedStatement { kind, rows: RowShape::AsIs, visible_columns: 0, effect })
+    Ok(ClearedStatement::plain(kind, effect))
 }
 
 /// No rules; but the settings that the lexer and the session rely on stay pinned.
 fn bypass(text: &str, parsed: &Parsed<'_>) -> Result<Cleared, Refusal> {
     let mut plan = Plan::default();
     for outline in analyze::outline(parsed).map_err(refusal)? {
-        let other = |kind| ClearedStatement {
-            kind,
-            rows: RowShape::AsIs,
-            visible_columns: 0,
-            effect: Effect::None,
-        };
+        let other = |kind| ClearedStatement::plain(kind, Effect::None);
         plan.statements.push(match &outline {
             Outline::Select => other(StatementKind::Select),
             Outline::Insert => other(StatementKind::Insert),
             Outline::Update => other(StatementKind::Update),
             Outline::Delete => other(StatementKind::Delete),
-            Outline::Utility(Utility::Other(_) | Utility::Show(_)) => other(StatementKind::Other),
+            Outline::Carrier(..)
+            | Outline::Execute(_)
+            | Outline::Utility(Utility::Other(_) | Utility::Show(_) | Utility::Fetch(_)) => {
+                other(StatementKind::Other)
+            }
             Outline::Utility(Utility::Set(setting)) if !settings::pinned(&setting.name) => {
                 other(StatementKind::Set)
             }

@@ -17,7 +17,7 @@ mod settings;
 mod verify;
 mod write;
 
-pub use cleared::{Cleared, ClearedStatement, Effect, RowShape, StatementKind};
+pub use cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
 pub use enforce::{enforce, explain};
 pub use mark::{Mark, Violation};
 pub use refusal::{ClientMessage, Refusal};

@@ -110,6 +110,12 @@ pub enum Refusal {
         /// Byte offset.
         offset: Option<usize>,
     },
+    /// A kind of statement that no role grants. 42501.
+    #[error("{what} is not granted")]
+    StatementDenied {
+        /// The kind, as PostgreSQL calls the command.
+        what: &'static str,
+    },
     /// A setting that may not be changed or shown. 42501.
     #[error("permission denied for setting `{name}`")]
     SettingDenied {
@@ -157,6 +163,7 @@ impl Refusal {
             Self::CommandDenied { .. } => "command_denied",
             Self::FunctionDenied { .. } => "function_denied",
             Self::OperatorDenied { .. } => "operator_denied",
+            Self::StatementDenied { .. } => "statement_denied",
             Self::SettingDenied { .. } => "setting_denied",
             Self::MissingAttribute { .. } => "missing_attribute",
             Self::BrokenRule { .. } => "broken_rule",
@@ -202,6 +209,9 @@ impl Refusal {
             }
             Self::OperatorDenied { name, offset } => {
                 ("42501", format!("permission denied for operator {name}"), "", *offset)
+            }
+            Self::StatementDenied { what } => {
+                ("42501", format!("permission denied: {what} is not granted to you"), "", None)
             }
             Self::SettingDenied { name } => {
                 ("42501", format!("permission denied to set parameter \"{name}\""), "", None)

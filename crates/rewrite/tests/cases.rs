@@ -18,6 +18,13 @@ fn writes() {
     check("writes", "rita", include_str!("cases/writes.sql"));
 }
 
+/// Cursors, prepared statements, EXPLAIN; by the first without a grant, by the second with one.
+#[test]
+fn statements_that_carry_others() {
+    check("kept", "rita", include_str!("cases/kept.sql"));
+    check("kept_granted", "max", include_str!("cases/kept.sql"));
+}
+
 #[test]
 fn refusals() {
     check("refusals", "rita", include_str!("cases/refusals.sql"));

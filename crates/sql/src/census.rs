@@ -106,6 +106,16 @@ fn statement(node: Node<'_>) -> Result<Census, Error> {
                 counter.walk(copy.query());
             }
         }
+        Node::ExecuteStmt(execute) => {
+            for argument in execute.params() {
+                counter.walk(argument);
+            }
+        }
+        other if crate::analyze::carried(other).is_some() => {
+            if let Some((_, inner)) = crate::analyze::carried(other) {
+                counter.walk(inner);
+            }
+        }
         // Utility statements name no relation; the grammar's walker does not know them.
         _ => {}
     }

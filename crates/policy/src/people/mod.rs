@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribute::{AttributeType, AttributeValue};
 use crate::audience::{EVERYONE, known, names};
+use crate::grant::{self, StatementGrant};
 use crate::mistake::{MistakeKind, Place, Report};
 use crate::sections::Section;
 use crate::yaml::{Entry, Fields, Node, Scalar};
@@ -29,6 +30,8 @@ pub(crate) struct Role {
     pub(crate) closure: BTreeSet<String>,
     /// It or a role that it includes has `bypass: true`.
     pub(crate) bypass: bool,
+    /// Kinds of statement that it or a role that it includes is granted.
+    pub(crate) statements: BTreeSet<StatementGrant>,
 }
 
 /// What groups and users have in common.
@@ -48,6 +51,7 @@ pub(crate) struct User {
     /// SQL constants.
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) bypass: bool,
+    pub(crate) statements: BTreeSet<StatementGrant>,
 }
 
 /// Everyone whom the policy knows.
@@ -114,13 +118,17 @@ impl People {
                 let message = format!("no role can be called `{name}`: it stands for every person");
                 report.add(&entry.key.place, MistakeKind::Value, message, "choose another name");
             }
-            let fields = Fields::read(&entry.node, "a role", &["includes", "bypass"], report);
+            let keys = ["includes", "bypass", "statements"];
+            let fields = Fields::read(&entry.node, "a role", &keys, report);
             let includes = fields.as_ref().and_then(|fields| fields.optional("includes"));
             let includes = includes.and_then(|node| node.list("`includes`", report));
             let includes = names(includes.unwrap_or_default(), "a role", report);
             let bypass = fields.as_ref().and_then(|fields| fields.optional("bypass"));
             let bypass = bypass.and_then(|node| node.boolean("`bypass`", report)) == Some(true);
-            direct.insert(name, DirectRole { place: &entry.key.place, includes, bypass });
+            let statements = fields.as_ref().and_then(|fields| fields.optional("statements"));
+            let statements = grant::read(statements, report);
+            let place = &entry.key.place;
+            direct.insert(name, DirectRole { place, includes, bypass, statements });
         }
         if direct.len() > MAX_ROLES
             && let Some(entry) = section.entries().next()
@@ -174,6 +182,7 @@ impl People {
         user.roles.extend(granted.flat_map(|group| group.roles.iter().cloned()));
         let roles: Vec<&Role> = user.roles.iter().filter_map(|name| self.roles.get(name)).collect();
         user.bypass = roles.iter().any(|role| role.bypass);
+        user.statements = roles.iter().flat_map(|role| role.statements.iter().copied()).collect();
         user.roles = roles.iter().flat_map(|role| role.closure.iter().cloned()).collect();
         self.users.insert(entry.key.text.clone(), user);
     }
@@ -258,6 +267,7 @@ struct DirectRole<'n> {
     place: &'n Place,
     includes: Vec<&'n Scalar>,
     bypass: bool,
+    statements: BTreeSet<StatementGrant>,
 }
 
 /// Follows `includes`, without recursion; a role that reaches itself is a mistake.
@@ -267,7 +277,8 @@ fn close(
     direct: &BTreeMap<&str, DirectRole<'_>>,
     report: &mut Report,
 ) -> Role {
-    let mut closed = Role { closure: BTreeSet::from([name.to_owned()]), bypass: role.bypass };
+    let closure = BTreeSet::from([name.to_owned()]);
+    let mut closed = Role { closure, bypass: role.bypass, statements: role.statements.clone() };
     let mut waiting: Vec<&str> = role.includes.iter().map(|scalar| scalar.text.as_str()).collect();
     let mut cycle = false;
     while let Some(next) = waiting.pop() {
@@ -280,6 +291,7 @@ fn close(
         };
         closed.closure.insert((*included).to_owned());
         closed.bypass |= known.bypass;
+        closed.statements.extend(&known.statements);
         waiting.extend(known.includes.iter().map(|scalar| scalar.text.as_str()));
     }
     if cycle {

@@ -69,11 +69,12 @@ pub(crate) struct Rule {
 const KEYS: [&str; 9] =
     ["name", "to", "allow", "rows", "check", "set", "columns", "restrict", "when_columns"];
 
-const COMMANDS: [(&str, Command); 4] = [
+const COMMANDS: [(&str, Command); 5] = [
     ("select", Command::Select),
     ("insert", Command::Insert),
     ("update", Command::Update),
     ("delete", Command::Delete),
+    ("truncate", Command::Truncate),
 ];
 
 /// Reads rules; holds what they refer to.
@@ -235,7 +236,11 @@ fn read_commands(node: Option<&Node>, restrictive: bool, report: &mut Report) ->
             }
             None => {
                 let near = report.suggest(&scalar.text, COMMANDS.iter().map(|(name, _)| *name));
-                let hint = if near.is_empty() { "select, insert, update, delete" } else { &near };
+                let hint = if near.is_empty() {
+                    "select, insert, update, delete, truncate"
+                } else {
+                    &near
+                };
                 let message = format!("unknown command `{}`", scalar.text);
                 report.add(&scalar.place, MistakeKind::Structure, message, hint);
             }

@@ -163,7 +163,7 @@ impl Bound {
         };
         let columns = &self.snapshot.relation(self.relation(name)).columns;
         let mut parts = match command {
-            Command::Select | Command::Delete => vec![filter(&decision.using)],
+            Command::Select | Command::Delete | Command::Truncate => vec![filter(&decision.using)],
             Command::Insert => vec![format!("check {}", filter(&decision.check))],
             Command::Update => {
                 vec![format!("{} check {}", filter(&decision.using), filter(&decision.check))]

@@ -7,13 +7,14 @@
 //! - A statement is judged only once every earlier statement that may change its meaning has been answered.
 //! - A refusal leaves the transaction as an error of PostgreSQL's would: failed, if one was open.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use pgcordon_policy::ConnectDenial;
 use pgcordon_rewrite::{ClearedStatement, StatementKind};
 
-use super::names::Prepared;
+use super::names::{Form, Prepared};
 use super::pending::{Asks, Pending};
 use super::{Batch, End, HIGH_WATER, Session};
 use crate::frame::{Frame, Step};
@@ -181,7 +182,9 @@ impl Session {
     async fn on_query(&mut self, frame: &Frame) -> Result<(), End> {
         let verdict = match message::read_query(&frame.body) {
             Ok(text) => {
+                let before = self.batch;
                 let verdict = self.clear(text, bytes::Bytes::new()).await?;
+                self.end_renewal(before);
                 verdict.and_then(|prepared| self.admit_in_failed(prepared))
             }
             Err(malformed) => Err(Report::error("08P01", malformed.to_string())),
@@ -227,7 +230,20 @@ impl Session {
             let report = Report::error("22021", "invalid byte sequence for encoding \"UTF8\"");
             return Ok(Err(self.who.refused("encoding", "", report)));
         };
-        let text: Arc<str> = text.into();
+        match self.judge(text.into(), types, Form::Text).await? {
+            Ok(prepared) => self.link(prepared).await,
+            Err(report) => Ok(Err(report)),
+        }
+    }
+
+    /// Judges a text alone, without what its names stand for.
+    pub(super) async fn judge(
+        &mut self,
+        text: Arc<str>,
+        types: bytes::Bytes,
+        form: Form,
+    ) -> Result<Result<Prepared, Report>, End> {
+        self.refresh_who()?;
         Ok(self.who.judge(&mut self.path, &text, &crate::message::type_oids(&types)).await.map(
             |cleared| Prepared {
                 text,
@@ -235,6 +251,8 @@ impl Session {
                 types,
                 epoch: self.who.state.epoch,
                 path: self.path.generation(),
+                form,
+                links: HashMap::new(),
             },
         ))
     }

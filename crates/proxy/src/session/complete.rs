@@ -6,8 +6,11 @@
 //! Invariants:
 //! - State changes when PostgreSQL says so, never when a statement is sent.
 
+use std::sync::Arc;
+
 use pgcordon_rewrite::{ClearedStatement, Effect, StatementKind};
 
+use super::names::Prepared;
 use super::pending::{Asks, Pending};
 use super::relay::fault;
 use super::{End, Session};
@@ -34,16 +37,18 @@ impl Session {
         self.forward(frame);
         if frame.tag != b's' {
             self.copy_in = false;
-            let statement = prepared.as_deref().and_then(|one| one.cleared.statements().get(at));
-            match statement {
-                Some(statement) => self.completed(&statement.clone(), &frame.body),
+            match prepared.as_deref().and_then(|one| one.statement(at)) {
+                Some(statement) => {
+                    let link = prepared.as_deref().and_then(|one| one.links.get(&at).cloned());
+                    self.completed(&statement.clone(), link, &frame.body);
+                }
                 None => self.catalog_touched |= self.who.is_bypass(),
             }
         }
         Ok(())
     }
 
-    fn completed(&mut self, statement: &ClearedStatement, tag: &[u8]) {
+    fn completed(&mut self, statement: &ClearedStatement, link: Option<Arc<Prepared>>, tag: &[u8]) {
         match &statement.effect {
             Effect::None => {}
             Effect::SearchPath { .. } | Effect::ResetSearchPath => self.path.changed(),
@@ -51,9 +56,11 @@ impl Session {
             Effect::DiscardAll => {
                 self.settings_lost();
                 self.names.deallocate(None);
-                self.names.drop_portals();
+                self.names.close(None);
             }
             Effect::Deallocate(name) => self.names.deallocate(name.as_deref()),
+            Effect::Close(name) => self.names.close(name.as_deref()),
+            Effect::Keep(kept) => self.kept(kept, link),
         }
         match statement.kind {
             StatementKind::Transaction if tag.starts_with(b"ROLLBACK") => {
@@ -73,7 +80,13 @@ impl Session {
             | StatementKind::Set
             | StatementKind::Show
             | StatementKind::Deallocate
-            | StatementKind::Discard => {}
+            | StatementKind::Discard
+            | StatementKind::Declare
+            | StatementKind::Fetch
+            | StatementKind::Close
+            | StatementKind::Prepare
+            | StatementKind::Execute
+            | StatementKind::Explain => {}
         }
     }
 
@@ -103,6 +116,17 @@ impl Session {
 
     /// Answers to a statement of ours: swallowed.
     pub(super) fn on_own(&mut self, frame: &Frame) -> Result<(), End> {
+        if let Some(Pending::Prepare { closed, .. }) = self.queue.front_mut() {
+            match frame.tag {
+                b'1' | b'2' | b'C' => {}
+                b'3' if *closed == 0 => *closed = 1,
+                b'3' => {
+                    self.queue.pop();
+                }
+                tag => return Err(fault("unexpected message", tag)),
+            }
+            return Ok(());
+        }
         let Some(Pending::Own { value, closed, .. }) = self.queue.front_mut() else {
             return Err(fault("unexpected message", frame.tag));
         };

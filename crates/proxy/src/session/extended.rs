@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pgcordon_rewrite::RowShape;
 
-use super::names::{Kind, Prepared};
+use super::names::{Form, Kind, Prepared};
 use super::pending::Pending;
 use super::{Batch, End, Session};
 use crate::frame::{Frame, Malformed};
@@ -27,7 +27,7 @@ fn malformed(_: Malformed) -> Report {
     Report::error("08P01", "invalid message format")
 }
 
-fn unknown(kind: Kind, name: &[u8]) -> Report {
+pub(super) fn unknown(kind: Kind, name: &[u8]) -> Report {
     let name = String::from_utf8_lossy(name);
     match (kind, name.is_empty()) {
         (Kind::Statement, true) => {
@@ -65,7 +65,7 @@ impl Session {
     }
 
     /// A message of a batch goes upstream.
-    fn sent(&mut self, pending: Pending) {
+    pub(super) fn sent(&mut self, pending: Pending) {
         self.batch = Batch::Open;
         self.flushed = false;
         self.push(pending);
@@ -85,7 +85,7 @@ impl Session {
         Ok(Ok(()))
     }
 
-    fn send_parse(&mut self, name: &[u8], prepared: Arc<Prepared>, ours: bool) {
+    pub(super) fn send_parse(&mut self, name: &[u8], prepared: Arc<Prepared>, ours: bool) {
         Wire(&mut self.lease.link.outbound).parse(name, &prepared.cleared, &prepared.types);
         let change = self.names.set(Kind::Statement, name, Some(prepared.clone()));
         self.sent(Pending::Parse { change, prepared, ours });
@@ -108,25 +108,24 @@ impl Session {
             let bypass = self.who.is_bypass();
             return Ok(if bypass { Ok(None) } else { Err(unknown(Kind::Statement, name)) });
         };
-        self.refresh_who()?;
-        if old.epoch == self.who.state.epoch && old.path == self.path.generation() {
-            return Ok(Ok(Some(old)));
-        }
-        let new = match self.clear(old.text.as_bytes(), old.types.clone()).await? {
-            Ok(new) => Arc::new(new),
+        let found = match self.renew(name, old).await? {
+            Ok(found) => found,
             Err(report) => return Ok(Err(report)),
         };
-        if new.cleared.sql() == old.cleared.sql() {
-            self.names.set(Kind::Statement, name, Some(new.clone()));
-            return Ok(Ok(Some(new)));
+        let statements = found.cleared.statements();
+        if found.form == Form::Kept || !statements.iter().any(super::kept::names_something) {
+            return Ok(Ok(Some(found)));
         }
-        if !name.is_empty() {
-            Wire(&mut self.lease.link.outbound).close(b'S', name);
-            let change = self.names.set(Kind::Statement, name, None);
-            self.sent(Pending::Close { change, ours: true });
+        let linked = match self.link(Prepared::clone(&found)).await? {
+            Ok(linked) => linked,
+            Err(report) => return Ok(Err(report)),
+        };
+        if linked.same_links(&found) {
+            return Ok(Ok(Some(found)));
         }
-        self.send_parse(name, new.clone(), true);
-        Ok(Ok(Some(new)))
+        let linked = Arc::new(linked);
+        self.names.set(Kind::Statement, name, Some(linked.clone()));
+        Ok(Ok(Some(linked)))
     }
 
     async fn on_bind(&mut self, bind: Bind<'_>) -> Result<Outcome, End> {
@@ -171,7 +170,10 @@ impl Session {
 
     fn on_execute(&mut self, execute: Execute<'_>) -> Outcome {
         let prepared = self.portal(execute.portal)?;
-        let shape = prepared.as_deref().and_then(Prepared::single).map(|statement| statement.rows);
+        if let Some(prepared) = &prepared {
+            self.still_linked(prepared)?;
+        }
+        let shape = prepared.as_deref().and_then(|one| one.rows(0)).map(|(rows, _)| rows);
         // PostgreSQL does not count rows that a statement without RETURNING makes, but it would count ours.
         let max_rows = match shape {
             Some(RowShape::DropRows) => 0,
@@ -203,7 +205,7 @@ fn result_formats<'f>(
     formats: &'f [u8],
     prepared: Option<&Prepared>,
 ) -> std::borrow::Cow<'f, [u8]> {
-    match prepared.and_then(Prepared::single).map(|statement| statement.rows) {
+    match prepared.and_then(|prepared| prepared.rows(0)).map(|(rows, _)| rows) {
         Some(RowShape::AsIs) | None => formats.into(),
         Some(RowShape::DropRows) => Vec::new().into(),
         Some(RowShape::DropLastColumn) if formats.len() <= 2 => formats.into(),

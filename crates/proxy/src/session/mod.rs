@@ -11,6 +11,7 @@
 mod client;
 mod complete;
 mod extended;
+mod kept;
 mod names;
 mod path;
 mod pending;

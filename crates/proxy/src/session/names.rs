@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pgcordon_rewrite::{Cleared, ClearedStatement};
+use pgcordon_rewrite::{Cleared, ClearedStatement, Effect, Life, RowShape, Use};
 use pgcordon_sql::catalog::Epoch;
 
 use crate::answer::Texts;
@@ -23,8 +23,17 @@ const MAX_NAMES: usize = 10_000;
 /// Most bytes of statement text that one session keeps.
 const MAX_BYTES: usize = 64 << 20;
 
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Form {
+    /// The text itself: Parse.
+    Text,
+    /// The statement inside the text: PREPARE or DECLARE in SQL.
+    Kept,
+}
+
 /// A statement that was cleared, and under which circumstances.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Prepared {
     pub(super) text: Arc<str>,
     pub(super) cleared: Cleared,
@@ -33,6 +42,9 @@ pub(super) struct Prepared {
     pub(super) epoch: Epoch,
     /// Generation of the search_path.
     pub(super) path: u64,
+    pub(super) form: Form,
+    /// By the index of a statement that keeps or uses a name: what the name stands for.
+    pub(super) links: HashMap<usize, Arc<Prepared>>,
 }
 
 impl Prepared {
@@ -47,12 +59,49 @@ impl Prepared {
 
     /// The statement of the extended protocol; `None` for an empty one.
     pub(super) fn single(&self) -> Option<&ClearedStatement> {
-        self.cleared.statements().first()
+        self.statement(0)
+    }
+
+    /// One statement of the text, or the one that is kept.
+    pub(super) fn statement(&self, index: usize) -> Option<&ClearedStatement> {
+        let statement = self.cleared.statements().get(index)?;
+        match (self.form, &statement.effect) {
+            (Form::Kept, Effect::Keep(kept)) => Some(&kept.statement),
+            (Form::Kept | Form::Text, _) => Some(statement),
+        }
+    }
+
+    /// The shape of a statement's rows, and how many columns the client sees; those of EXECUTE are of what it runs.
+    pub(super) fn rows(&self, index: usize) -> Option<(RowShape, usize)> {
+        let statement = self.statement(index)?;
+        let run = self.links.get(&index).filter(|_| self.form == Form::Text);
+        let run = match &statement.uses {
+            Use::Prepared(_) => run.and_then(|run| run.statement(0)),
+            Use::Nothing | Use::Cursor(_) => None,
+        };
+        let statement = run.unwrap_or(statement);
+        Some((statement.rows, statement.visible_columns))
+    }
+
+    /// Whether both use the same things.
+    pub(super) fn same_links(&self, other: &Self) -> bool {
+        let same = |(index, link): (&usize, &Arc<Self>)| {
+            other.links.get(index).is_some_and(|other| Arc::ptr_eq(link, other))
+        };
+        self.links.len() == other.links.len() && self.links.iter().all(same)
+    }
+
+    /// A cursor WITH HOLD.
+    fn outlives_transaction(&self) -> bool {
+        match (self.form, self.cleared.statements().first().map(|statement| &statement.effect)) {
+            (Form::Kept, Some(Effect::Keep(kept))) => kept.life == Life::HeldCursor,
+            (Form::Kept | Form::Text, _) => false,
+        }
     }
 }
 
 /// Which table.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Kind {
     Statement,
     Portal,
@@ -111,10 +160,14 @@ impl Names {
         before
     }
 
-    fn clear(&mut self, kind: Kind) {
-        let kept: usize = self.table(kind).values().map(|prepared| prepared.bytes()).sum();
-        self.table(kind).clear();
-        self.bytes -= kept;
+    fn clear(&mut self, kind: Kind, stays: impl Fn(&Prepared) -> bool) {
+        let mut gone = 0;
+        self.table(kind).retain(|_, prepared| {
+            let stays = stays(prepared);
+            gone += if stays { 0 } else { prepared.bytes() };
+            stays
+        });
+        self.bytes -= gone;
     }
 
     /// Sets or, with `None`, removes a name.
@@ -159,7 +212,17 @@ impl Names {
 
     /// The transaction has ended, and its portals with it.
     pub(super) fn drop_portals(&mut self) {
-        self.clear(Kind::Portal);
+        self.clear(Kind::Portal, Prepared::outlives_transaction);
+    }
+
+    /// CLOSE; all with `None`.
+    pub(super) fn close(&mut self, name: Option<&str>) {
+        match name {
+            Some(name) => {
+                self.remove(Kind::Portal, name.as_bytes());
+            }
+            None => self.clear(Kind::Portal, |_| false),
+        }
     }
 
     /// DEALLOCATE; all with `None`.
@@ -168,7 +231,7 @@ impl Names {
             Some(name) => {
                 self.remove(Kind::Statement, name.as_bytes());
             }
-            None => self.clear(Kind::Statement),
+            None => self.clear(Kind::Statement, |_| false),
         }
     }
 }
@@ -194,7 +257,8 @@ mod tests {
         };
         let cleared = enforce(text, context).expect("a bypass principal's statement");
         let (types, epoch) = (Bytes::new(), Epoch(1));
-        Arc::new(Prepared { text: text.into(), cleared, types, epoch, path: 1 })
+        let (form, links) = (Form::Text, HashMap::new());
+        Arc::new(Prepared { text: text.into(), cleared, types, epoch, path: 1, form, links })
     }
 
     fn check(names: &mut Names, name: &str, expected: Option<&str>) {

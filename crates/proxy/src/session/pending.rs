@@ -58,6 +58,14 @@ pub(super) enum Pending {
         report: Report,
         simple: bool,
     },
+    /// A PREPARE of the client's, sent again by us: Parse, Bind, Execute, Close, Close. `simple`: a simple query
+    /// follows it, and tells the client what is wrong.
+    Prepare {
+        change: Change,
+        prepared: Arc<Prepared>,
+        closed: u8,
+        simple: bool,
+    },
     /// Parse, Bind, Execute, Close, Close of our own.
     Own {
         asks: Asks,
@@ -79,7 +87,9 @@ impl Pending {
     /// Bytes that waiting for the answer takes, about.
     fn bytes(&self) -> usize {
         match self {
-            Self::Parse { prepared, .. } | Self::Query { prepared, .. } => prepared.bytes(),
+            Self::Parse { prepared, .. }
+            | Self::Query { prepared, .. }
+            | Self::Prepare { prepared, .. } => prepared.bytes(),
             Self::Local(bytes) => bytes.len(),
             Self::Bind { .. }
             | Self::Close { .. }
@@ -101,6 +111,7 @@ impl Pending {
             }
             Self::Local(_)
             | Self::Parse { .. }
+            | Self::Prepare { .. }
             | Self::Bind { .. }
             | Self::Close { .. }
             | Self::DescribeStatement(_)

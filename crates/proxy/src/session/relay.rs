@@ -137,8 +137,8 @@ impl Session {
 
     /// Only a bypass principal's statement can be unknown, and it is never changed.
     fn shape(&self, prepared: Option<&Prepared>, index: usize) -> Result<RowShape, End> {
-        match prepared.and_then(|prepared| prepared.cleared.statements().get(index)) {
-            Some(statement) => Ok(statement.rows),
+        match prepared.and_then(|prepared| prepared.rows(index)) {
+            Some((rows, _)) => Ok(rows),
             None if self.who.is_bypass() => Ok(RowShape::AsIs),
             None => Err(End::Fault("rows of a statement that was not cleared".to_owned())),
         }
@@ -159,7 +159,7 @@ impl Session {
     }
 
     fn answer(&mut self, frame: &Frame) -> Result<(), End> {
-        let own = matches!(self.queue.front(), Some(Pending::Own { .. }));
+        let own = matches!(self.queue.front(), Some(Pending::Own { .. } | Pending::Prepare { .. }));
         match frame.tag {
             b'S' => self.on_parameter(&frame.body),
             b'N' => self.put_report(b'N', &frame.body, None),
@@ -230,6 +230,14 @@ impl Session {
             }
             Some(Pending::Fail { report, simple }) => self.on_refusal(body, &report, simple),
             Some(Pending::Own { asks, .. }) => self.on_own_error(asks, body),
+            Some(Pending::Prepare { change, prepared, simple, .. }) => {
+                if !simple {
+                    self.put_report(b'E', body, Some(&prepared))?;
+                }
+                self.names.failed(change);
+                self.skip_batch();
+                Ok(())
+            }
             Some(Pending::Local(_)) => Err(fault("an error before our own message", b'E')),
             Some(Pending::Parse { change, prepared, .. }) => {
                 self.put_report(b'E', body, Some(&prepared))?;
@@ -284,6 +292,7 @@ impl Session {
         for pending in skipped.into_iter().rev() {
             match pending {
                 Pending::Parse { change, .. }
+                | Pending::Prepare { change, .. }
                 | Pending::Close { change, .. }
                 | Pending::Bind { change: Some(change), .. } => self.names.undo(change),
                 Pending::Bind { change: None, .. }
@@ -397,6 +406,5 @@ impl Session {
 }
 
 fn visible(prepared: Option<&Prepared>, index: usize) -> usize {
-    let statement = prepared.and_then(|prepared| prepared.cleared.statements().get(index));
-    statement.map_or(0, |statement| statement.visible_columns)
+    prepared.and_then(|prepared| prepared.rows(index)).map_or(0, |(_, visible)| visible)
 }

@@ -12,6 +12,7 @@
 //!   name on the search_path can take their place.
 
 mod call;
+mod carrier;
 mod expression;
 mod from;
 mod leaf;
@@ -31,6 +32,8 @@ use std::rc::Rc;
 use pg_raw_parse::Node;
 
 pub use call::allowed_function;
+pub use carrier::Carrier;
+pub(crate) use carrier::carried;
 pub use scope::Visibility;
 pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
@@ -178,6 +181,10 @@ pub enum Kind {
     Write(usize),
     /// COPY (query) TO STDOUT, or of a relation.
     CopyOut(Option<CopyRelation>),
+    /// A statement that carries another one.
+    Carrier(Carrier, Box<Kind>),
+    /// EXECUTE of a prepared statement by name.
+    Execute(String),
     /// Transaction control, settings and their kin.
     Utility(Utility),
 }
@@ -267,6 +274,7 @@ pub fn analyze(parsed: &Parsed<'_>, names: Names<'_>) -> Result<Analysis, Error>
             }
         };
         let found = statement(parsed, range, node, Names { search_path, ..names }, 0)?;
+        path.keeps(&found)?;
         path = path.after(&found.kind);
         statements.push(found);
     }
@@ -284,6 +292,27 @@ enum Path<'a> {
 }
 
 impl Path<'_> {
+    /// What is kept for later is judged again by its own text, under the session's path.
+    fn keeps(&self, statement: &Statement) -> Result<(), Error> {
+        let kept = match &statement.kind {
+            Kind::Carrier(Carrier::Cursor { .. } | Carrier::Prepared(_), _) => true,
+            Kind::Carrier(Carrier::Explain, _)
+            | Kind::Select
+            | Kind::Write(_)
+            | Kind::CopyOut(_)
+            | Kind::Execute(_)
+            | Kind::Utility(_) => false,
+        };
+        match self {
+            Self::Set(_) | Self::Unknown if kept => {
+                let what = "PREPARE or DECLARE in one message with a change of search_path";
+                let offset = Some(statement.range.start);
+                Err(Error::Unsupported { what: what.to_owned(), offset })
+            }
+            Self::Session(_) | Self::Set(_) | Self::Unknown => Ok(()),
+        }
+    }
+
     fn after(self, kind: &Kind) -> Self {
         let Kind::Utility(utility) = kind else { return self };
         match utility {
@@ -301,7 +330,10 @@ impl Path<'_> {
             | Utility::Show(_)
             | Utility::Discard(Discard::Plans | Discard::Sequences | Discard::Temporary)
             | Utility::Deallocate(_)
-            | Utility::Release
+            | Utility::Fetch(_)
+            | Utility::Close(_)
+            | Utility::Unlisten
+            | Utility::SetConstraints
             | Utility::Other(_) => self,
         }
     }
@@ -314,7 +346,12 @@ fn statement(
     names: Names<'_>,
     views: usize,
 ) -> Result<Statement, Error> {
-    let mut walker = Walker::new(parsed, names, range, views);
+    let declared = match node {
+        Node::PrepareStmt(prepare) => Some(carrier::declared(parsed, prepare, names)?),
+        _ => None,
+    };
+    let parameter_types = declared.as_deref().unwrap_or(names.parameter_types);
+    let mut walker = Walker::new(parsed, Names { parameter_types, ..names }, range, views);
     let kind = walker.top(node)?;
     Ok(walker.finish(kind))
 }
@@ -404,6 +441,13 @@ impl<'a> Walker<'a> {
             Node::UpdateStmt(update) => Kind::Write(self.update(update, self.out.range.clone())?.0),
             Node::DeleteStmt(delete) => Kind::Write(self.delete(delete, self.out.range.clone())?.0),
             Node::CopyStmt(copy) => self.copy(copy)?,
+            Node::ExecuteStmt(execute) => self.execute(execute)?,
+            Node::DeclareCursorStmt(_) | Node::PrepareStmt(_) | Node::ExplainStmt(_) => {
+                match self.carrier(node)? {
+                    Some(kind) => kind,
+                    None => return Err(Error::unsupported("this statement", -1)),
+                }
+            }
             other => match utility::utility(other)? {
                 Utility::Other(what) => {
                     let offset = Some(self.out.range.start);

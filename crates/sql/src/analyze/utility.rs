@@ -4,7 +4,7 @@ use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{self, DiscardMode, TransactionStmtKind, VariableSetKind};
 
 use super::query::Want;
-use super::{CopyRelation, Kind, Role, Scan, Seen, Visibility, Walker};
+use super::{Carrier, CopyRelation, Kind, Role, Scan, Seen, Visibility, Walker, carried};
 use crate::error::{Error, offset};
 use crate::parse::Parsed;
 
@@ -60,8 +60,14 @@ pub enum Utility {
     Discard(Discard),
     /// DEALLOCATE name; `None` for ALL.
     Deallocate(Option<String>),
-    /// CLOSE ALL, UNLISTEN *: gives up what the session holds, as drivers do when a connection goes back to a pool.
-    Release,
+    /// FETCH or MOVE, in whatever direction, from the cursor of that name.
+    Fetch(String),
+    /// CLOSE name; `None` for ALL.
+    Close(Option<String>),
+    /// UNLISTEN *: gives up what the session holds, as drivers do when a connection goes back to a pool.
+    Unlisten,
+    /// SET CONSTRAINTS ALL.
+    SetConstraints,
     /// Anything else, by name: only a principal with bypass may run it.
     Other(&'static str),
 }
@@ -88,8 +94,14 @@ pub(super) fn utility(node: Node<'_>) -> Result<Utility, Error> {
         Node::DeallocateStmt(deallocate) => {
             Utility::Deallocate(deallocate.name().map(str::to_owned))
         }
-        Node::ClosePortalStmt(close) if close.portalname().is_none() => Utility::Release,
-        Node::UnlistenStmt(unlisten) if unlisten.conditionname().is_none() => Utility::Release,
+        Node::FetchStmt(fetch) => {
+            let name = fetch.portalname().unwrap_or_default();
+            super::carrier::own_name(name)?;
+            Utility::Fetch(name.to_owned())
+        }
+        Node::ClosePortalStmt(close) => Utility::Close(close.portalname().map(str::to_owned)),
+        Node::UnlistenStmt(unlisten) if unlisten.conditionname().is_none() => Utility::Unlisten,
+        Node::ConstraintsSetStmt(set) if set.constraints().is_empty() => Utility::SetConstraints,
         other => Utility::Other(statement_name(other)),
     })
 }
@@ -218,7 +230,7 @@ fn copy_option(option: &nodes::DefElem) -> Result<(), Error> {
 
 /// What a refused statement is called in the error.
 #[expect(clippy::wildcard_enum_match_arm, reason = "names a refused construct")]
-fn statement_name(node: Node<'_>) -> &'static str {
+pub(super) fn statement_name(node: Node<'_>) -> &'static str {
     match node {
         Node::MergeStmt(_) => "MERGE",
         Node::ExplainStmt(_) => "EXPLAIN",
@@ -226,8 +238,6 @@ fn statement_name(node: Node<'_>) -> &'static str {
         Node::PrepareStmt(_) => "PREPARE",
         Node::ExecuteStmt(_) => "EXECUTE",
         Node::DeclareCursorStmt(_) => "DECLARE CURSOR",
-        Node::FetchStmt(_) => "FETCH",
-        Node::ClosePortalStmt(_) => "CLOSE",
         Node::DoStmt(_) => "DO",
         Node::CallStmt(_) => "CALL",
         Node::LockStmt(_) => "LOCK TABLE",
@@ -244,7 +254,7 @@ fn statement_name(node: Node<'_>) -> &'static str {
         Node::DropStmt(_) => "DROP",
         Node::GrantStmt(_) => "GRANT",
         Node::VacuumStmt(_) => "VACUUM or ANALYZE",
-        Node::ConstraintsSetStmt(_) => "SET CONSTRAINTS",
+        Node::ConstraintsSetStmt(_) => "SET CONSTRAINTS by name",
         Node::CheckPointStmt(_) => "CHECKPOINT",
         Node::LoadStmt(_) => "LOAD",
         _ => "this kind of statement",
@@ -262,6 +272,10 @@ pub enum Outline {
     Update,
     /// DELETE.
     Delete,
+    /// A statement that carries another one.
+    Carrier(Carrier, Box<Outline>),
+    /// EXECUTE of that name.
+    Execute(String),
     /// Anything else.
     Utility(Utility),
 }
@@ -285,6 +299,12 @@ pub(crate) fn outline_of(node: Node<'_>) -> Result<Outline, Error> {
         Node::InsertStmt(_) => Outline::Insert,
         Node::UpdateStmt(_) => Outline::Update,
         Node::DeleteStmt(_) => Outline::Delete,
-        other => Outline::Utility(utility(other)?),
+        Node::ExecuteStmt(execute) => {
+            Outline::Execute(execute.name().unwrap_or_default().to_owned())
+        }
+        other => match carried(other) {
+            Some((carrier, inner)) => Outline::Carrier(carrier, Box::new(outline_of(inner)?)),
+            None => Outline::Utility(utility(other)?),
+        },
     })
 }

@@ -1,0 +1,335 @@
+//! What a text means by the names of prepared statements and cursors.
+//!
+//! In:  a text that was cleared.
+//! Out: the same with a link for each statement that keeps or uses a name; or a report.
+//!
+//! Invariants:
+//! - SQL and the protocol share their names: PREPARE and Parse, DECLARE and Bind.
+//! - EXECUTE runs a statement that was cleared under the policy, catalog and search_path of now: one that was not is
+//!   judged again, and prepared again upstream if its text comes out different.
+//! - A cursor that was opened under another policy gives rows only if it would be opened in the same words today.
+//! - What the session does not know does not exist.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pgcordon_rewrite::{ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
+
+use super::names::{Form, Kind, Prepared};
+use super::pending::Pending;
+use super::{Batch, End, Session};
+use crate::message::{Report, Status};
+use crate::wire::Wire;
+
+/// Done, or what the client gets instead.
+type Outcome<T> = Result<Result<T, Report>, End>;
+
+/// Names that earlier statements of the same text keep or give up.
+#[derive(Default)]
+struct Overlay {
+    names: HashMap<(Kind, String), Option<Arc<Prepared>>>,
+    /// DEALLOCATE ALL, CLOSE ALL, DISCARD ALL.
+    dropped: Vec<Kind>,
+}
+
+impl Overlay {
+    /// `None` when this text has not said anything of the name; `Some(None)` when it has given it up.
+    fn find(&self, kind: Kind, name: &str) -> Option<Option<Arc<Prepared>>> {
+        let said = self.names.get(&(kind, name.to_owned())).cloned();
+        said.or_else(|| self.dropped.contains(&kind).then_some(None))
+    }
+
+    fn set(&mut self, kind: Kind, name: &str, kept: Option<Arc<Prepared>>) {
+        self.names.insert((kind, name.to_owned()), kept);
+    }
+
+    fn drop_all(&mut self, kind: Kind) {
+        self.names.retain(|(known, _), _| *known != kind);
+        self.dropped.push(kind);
+    }
+}
+
+/// In which table a kept statement stands.
+fn table(life: Life) -> Kind {
+    match life {
+        Life::Prepared => Kind::Statement,
+        Life::HeldCursor | Life::Cursor => Kind::Portal,
+    }
+}
+
+impl Session {
+    /// Finds what each statement of a text keeps or uses.
+    pub(super) async fn link(&mut self, mut prepared: Prepared) -> Outcome<Prepared> {
+        prepared.links.clear();
+        if self.who.is_bypass() || !prepared.cleared.statements().iter().any(names_something) {
+            return Ok(Ok(prepared));
+        }
+        let mut overlay = Overlay::default();
+        for index in 0..prepared.cleared.statements().len() {
+            let statement = prepared.cleared.statements()[index].clone();
+            match self.link_one(&statement, &prepared, &mut overlay).await? {
+                Ok(Some(link)) => {
+                    prepared.links.insert(index, link);
+                }
+                Ok(None) => {}
+                Err(report) => return Ok(Err(report)),
+            }
+        }
+        Ok(Ok(prepared))
+    }
+
+    async fn link_one(
+        &mut self,
+        statement: &ClearedStatement,
+        whole: &Prepared,
+        overlay: &mut Overlay,
+    ) -> Outcome<Option<Arc<Prepared>>> {
+        match &statement.uses {
+            Use::Nothing => {}
+            Use::Prepared(name) => return self.link_execute(name, whole, overlay).await,
+            Use::Cursor(name) => return self.link_cursor(name, whole, overlay).await,
+        }
+        match &statement.effect {
+            Effect::Keep(kept) => return self.keep(kept, whole, overlay).await,
+            Effect::Deallocate(Some(name)) => overlay.set(Kind::Statement, name, None),
+            Effect::Deallocate(None) => overlay.drop_all(Kind::Statement),
+            Effect::Close(Some(name)) => overlay.set(Kind::Portal, name, None),
+            Effect::Close(None) => overlay.drop_all(Kind::Portal),
+            Effect::DiscardAll => {
+                overlay.drop_all(Kind::Statement);
+                overlay.drop_all(Kind::Portal);
+            }
+            Effect::None
+            | Effect::SearchPath { .. }
+            | Effect::ResetSearchPath
+            | Effect::ResetAll => {}
+        }
+        Ok(Ok(None))
+    }
+
+    /// PREPARE or DECLARE: the statement as it will stand in the table, judged by its own text.
+    async fn keep(
+        &mut self,
+        kept: &Kept,
+        whole: &Prepared,
+        overlay: &mut Overlay,
+    ) -> Outcome<Option<Arc<Prepared>>> {
+        if self.names.is_full() {
+            let report = Report::error("54000", "too many prepared statements or portals");
+            return Ok(Err(report));
+        }
+        let alone = if whole.cleared.statements().len() == 1 {
+            Prepared { form: Form::Kept, links: HashMap::new(), ..whole.clone() }
+        } else {
+            match self.judge(kept.text.as_str().into(), whole.types.clone(), Form::Kept).await? {
+                Ok(alone) => alone,
+                Err(report) => return Ok(Err(report)),
+            }
+        };
+        let alone = Arc::new(alone);
+        overlay.set(table(kept.life), &kept.name, Some(alone.clone()));
+        Ok(Ok(Some(alone)))
+    }
+
+    async fn link_execute(
+        &mut self,
+        name: &str,
+        whole: &Prepared,
+        overlay: &Overlay,
+    ) -> Outcome<Option<Arc<Prepared>>> {
+        let known = match overlay.find(Kind::Statement, name) {
+            // PostgreSQL says that it does not exist.
+            Some(None) => return Ok(Ok(None)),
+            Some(Some(kept)) => kept,
+            None => {
+                let Some(old) = self.names.find(Kind::Statement, name.as_bytes()) else {
+                    return Ok(missing(Kind::Statement, name, whole));
+                };
+                match self.renew(name.as_bytes(), old).await? {
+                    Ok(fresh) => fresh,
+                    Err(report) => return Ok(Err(report)),
+                }
+            }
+        };
+        // A prepared SET, or another EXECUTE, would take effect unseen.
+        if known.single().is_some_and(|statement| is_query(statement.kind)) {
+            return Ok(Ok(Some(known)));
+        }
+        Ok(Err(self.unsupported("EXECUTE of a statement that is no query")))
+    }
+
+    async fn link_cursor(
+        &mut self,
+        name: &str,
+        whole: &Prepared,
+        overlay: &Overlay,
+    ) -> Outcome<Option<Arc<Prepared>>> {
+        let known = match overlay.find(Kind::Portal, name) {
+            Some(None) => return Ok(Ok(None)),
+            Some(Some(kept)) => kept,
+            None => match self.names.find(Kind::Portal, name.as_bytes()) {
+                Some(known) => known,
+                None => return Ok(missing(Kind::Portal, name, whole)),
+            },
+        };
+        let plain = known.single().is_some_and(|statement| {
+            statement.kind == StatementKind::Select && statement.rows == RowShape::AsIs
+        });
+        if !plain {
+            return Ok(Err(self.unsupported("FETCH from a portal that is no SELECT")));
+        }
+        if known.epoch == self.who.state.epoch {
+            return Ok(Ok(Some(known)));
+        }
+        let again = self.judge(known.text.clone(), known.types.clone(), known.form).await?;
+        match again {
+            Ok(again) if again.cleared.sql() == known.cleared.sql() => Ok(Ok(Some(known))),
+            Ok(_) | Err(_) => {
+                let message = format!("cursor \"{name}\" was opened under another policy");
+                let report = Report::error("42501", message).hint("Close it and declare it again.");
+                Ok(Err(self.who.refused("stale_cursor", "", report)))
+            }
+        }
+    }
+
+    fn unsupported(&self, what: &str) -> Report {
+        let report = Report::error("0A000", format!("pgcordon does not support {what}"));
+        self.who.refused("unsupported", what, report)
+    }
+
+    /// The statement behind a name, judged by what holds now, and prepared again upstream where that differs.
+    pub(super) async fn renew(
+        &mut self,
+        name: &[u8],
+        old: Arc<Prepared>,
+    ) -> Outcome<Arc<Prepared>> {
+        self.refresh_who()?;
+        if old.epoch == self.who.state.epoch && old.path == self.path.generation() {
+            return Ok(Ok(old));
+        }
+        let new = match self.judge(old.text.clone(), old.types.clone(), old.form).await? {
+            Ok(new) => Arc::new(new),
+            Err(report) => return Ok(Err(report)),
+        };
+        if new.cleared.sql() == old.cleared.sql() {
+            self.names.set(Kind::Statement, name, Some(new.clone()));
+            return Ok(Ok(new));
+        }
+        if self.status == Status::Failed {
+            let message =
+                "current transaction is aborted, commands ignored until end of transaction block";
+            return Ok(Err(Report::error("25P02", message)));
+        }
+        let closed = self.batch == Batch::Closed;
+        if !name.is_empty() {
+            Wire(&mut self.lease.link.outbound).close(b'S', name);
+            let change = self.names.set(Kind::Statement, name, None);
+            self.sent(Pending::Close { change, ours: true });
+        }
+        match new.form {
+            Form::Text => self.send_parse(name, new.clone(), true),
+            Form::Kept => {
+                Wire(&mut self.lease.link.outbound).cleared_sequence(&new.cleared);
+                let change = self.names.set(Kind::Statement, name, Some(new.clone()));
+                let prepared = new.clone();
+                self.sent(Pending::Prepare { change, prepared, closed: 0, simple: closed });
+            }
+        }
+        Ok(Ok(new))
+    }
+
+    /// A simple query ends what `renew` has sent before it: an error in it must not swallow the query.
+    pub(super) fn end_renewal(&mut self, before: Batch) {
+        if before == Batch::Closed && self.batch == Batch::Open {
+            Wire(&mut self.lease.link.outbound).sync();
+            self.push(Pending::Sync { ours: true });
+            self.batch = Batch::Closed;
+            self.flushed = true;
+        }
+    }
+
+    /// PREPARE or DECLARE has succeeded.
+    pub(super) fn kept(&mut self, kept: &Kept, link: Option<Arc<Prepared>>) {
+        // A bypass principal's names are PostgreSQL's business.
+        if let Some(link) = link {
+            self.names.set(table(kept.life), kept.name.as_bytes(), Some(link));
+        }
+    }
+
+    /// What a portal uses may have changed since it was bound.
+    pub(super) fn still_linked(&mut self, prepared: &Prepared) -> Result<(), Report> {
+        let Some(statement) = prepared.cleared.statements().first() else { return Ok(()) };
+        let (kind, name) = match &statement.uses {
+            Use::Nothing => return Ok(()),
+            Use::Prepared(name) => (Kind::Statement, name),
+            Use::Cursor(name) => (Kind::Portal, name),
+        };
+        let now = self.names.find(kind, name.as_bytes());
+        let same = match (prepared.links.get(&0), &now) {
+            (Some(link), Some(now)) => Arc::ptr_eq(link, now),
+            (None, None) if !self.who.is_bypass() => return Err(unknown(kind, name)),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if same || self.who.is_bypass() {
+            return Ok(());
+        }
+        let message = format!("\"{name}\" has changed since this portal was bound");
+        Err(self.who.refused("changed_name", "", Report::error("55000", message)))
+    }
+}
+
+fn unknown(kind: Kind, name: &str) -> Report {
+    match kind {
+        Kind::Statement => super::extended::unknown(kind, name.as_bytes()),
+        Kind::Portal => Report::error("34000", format!("cursor \"{name}\" does not exist")),
+    }
+}
+
+/// A name that the session does not know: refused before the simple protocol runs it, and when a portal is executed.
+fn missing(kind: Kind, name: &str, whole: &Prepared) -> Result<Option<Arc<Prepared>>, Report> {
+    let simple = whole.types.is_empty();
+    if simple { Err(unknown(kind, name)) } else { Ok(None) }
+}
+
+/// Whether a statement keeps, uses or gives up a name.
+pub(super) fn names_something(statement: &ClearedStatement) -> bool {
+    let uses = match &statement.uses {
+        Use::Nothing => false,
+        Use::Prepared(_) | Use::Cursor(_) => true,
+    };
+    let keeps = match &statement.effect {
+        Effect::Keep(_) => true,
+        Effect::None
+        | Effect::SearchPath { .. }
+        | Effect::ResetSearchPath
+        | Effect::ResetAll
+        | Effect::DiscardAll
+        | Effect::Deallocate(_)
+        | Effect::Close(_) => false,
+    };
+    uses || keeps
+}
+
+/// What PREPARE takes.
+fn is_query(kind: StatementKind) -> bool {
+    match kind {
+        StatementKind::Select
+        | StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete => true,
+        StatementKind::CopyOut
+        | StatementKind::Transaction
+        | StatementKind::Set
+        | StatementKind::Show
+        | StatementKind::Deallocate
+        | StatementKind::Discard
+        | StatementKind::Declare
+        | StatementKind::Fetch
+        | StatementKind::Close
+        | StatementKind::Prepare
+        | StatementKind::Execute
+        | StatementKind::Explain
+        | StatementKind::Other => false,
+    }
+}
