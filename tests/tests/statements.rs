@@ -357,3 +357,55 @@ fn explain_needs_a_grant() {
     refused(&mut max, "EXPLAIN ANALYZE EXECUTE p", "0A000", "EXECUTE");
     refused(&mut stage.client("rita"), "EXPLAIN SELECT 1", "42501", "EXPLAIN is not granted");
 }
+
+#[test]
+fn tables_are_locked_by_whom_may_write_them() {
+    let stage = Stage::new();
+    check(
+        &stage,
+        "query BEGIN
+         query LOCK TABLE orders, ONLY customers IN SHARE ROW EXCLUSIVE MODE
+         query LOCK regions IN ACCESS SHARE MODE
+         query ROLLBACK
+         query BEGIN
+         query LOCK regions
+         query ROLLBACK
+         query LOCK orders",
+        &["C LOCK TABLE", "E 42501", "E 25P01"],
+    );
+    let mut rita = stage.client("rita");
+    refused(&mut rita, "LOCK TABLE payroll IN ACCESS SHARE MODE", "42P01", "payroll");
+    refused(&mut rita, "LOCK TABLE big_orders", "0A000", "anything but a table");
+}
+
+#[test]
+fn truncate_takes_every_row_or_none() {
+    let stage = Stage::new();
+    stage.cluster.admin(e2e::stage::PLAIN).run("GRANT TRUNCATE ON visits, orders TO pgcordon");
+    let visits = policy().replace(
+        "  public.visits:\n    - name: own region\n      to: [sales_rep]\n      allow: [select, insert, update, delete]",
+        "  public.visits:\n    - name: own region\n      to: [sales_rep]\n      allow: [select, insert, update, delete, truncate]",
+    );
+    let visits = visits.replace(
+        "  public.measures:\n",
+        "    - { name: emptied, to: [manager], allow: [truncate], rows: all }\n  public.measures:\n",
+    );
+    assert_ne!(visits, policy());
+    stage.proxy.reload(&visits);
+    let arrived = e2e::process::poll(e2e::process::PATIENCE, || {
+        let mut max = stage.client("max");
+        max.run("BEGIN");
+        max.simple("TRUNCATE visits").error.is_none().then_some(())
+    });
+    assert!(arrived.is_some(), "{}", stage.proxy.log());
+    let mut rita = stage.client("rita");
+    refused(&mut rita, "TRUNCATE visits", "42501", "permission denied for table visits");
+    refused(&mut rita, "TRUNCATE orders", "42501", "permission denied for table orders");
+    refused(&mut rita, "TRUNCATE payroll", "42P01", "payroll");
+    let mut max = stage.client("max");
+    refused(&mut max, "TRUNCATE visits CASCADE", "0A000", "CASCADE");
+    refused(&mut max, "TRUNCATE visits, orders", "42501", "permission denied for table orders");
+    assert_eq!(said(&max.simple("SELECT count(*) FROM visits")), "2");
+    max.run("TRUNCATE ONLY visits");
+    assert_eq!(said(&max.simple("SELECT count(*) FROM visits")), "0");
+}

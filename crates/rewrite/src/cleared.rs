@@ -40,6 +40,8 @@ pub enum StatementKind {
     Execute,
     /// EXPLAIN.
     Explain,
+    /// LOCK TABLE, TRUNCATE.
+    Object,
     /// Anything else; only a principal with `bypass` can send it.
     Other,
 }

@@ -16,7 +16,7 @@ use pgcordon_sql::splice::Edit;
 
 use crate::cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
 use crate::lens::PolicyLens;
-use crate::plan::{Draft, Piece, Plan};
+use crate::plan::{Draft, Guard, Piece, Plan};
 use crate::read::Reader;
 use crate::write::Writer;
 use crate::{Context, LayerAnswer, Refusal, settings, verify};
@@ -129,10 +129,27 @@ fn statement_plan(
         plan.pieces.extend(reader.scans(statement, false)?);
         plan.pieces.extend(reader.named_types(statement)?);
     }
+    objects(context, statement, plan);
     let outcome = Outcome { text, context, statement, checks: &checks };
     let (outline, cleared) = outcome.of(&statement.kind)?;
     plan.outlines.push(outline);
     Ok(cleared)
+}
+
+/// Tables that LOCK and TRUNCATE name are written qualified.
+fn objects(context: Context<'_>, statement: &Statement, plan: &mut Plan) {
+    for access in &statement.accesses {
+        match access.role {
+            analyze::Role::Object => {}
+            analyze::Role::Scan(_) | analyze::Role::Target => continue,
+        }
+        let mut draft = Draft::default();
+        if access.only {
+            draft.push("ONLY ");
+        }
+        draft.relation(context.snapshot.relation(access.relation), Guard::Object);
+        plan.mark(access.range.clone(), draft.text, draft.marks);
+    }
 }
 
 /// What comes of one statement whose edits are made.
@@ -159,6 +176,7 @@ impl Outcome<'_> {
                 let uses = Use::Prepared(name.clone());
                 Ok((Outline::Execute(name.clone()), ClearedStatement { uses, ..plain }))
             }
+            Kind::Objects(command) => plain(Outline::Objects(*command), StatementKind::Object),
             Kind::Utility(_) => Err(Refusal::Verification("a utility statement".to_owned())),
         }
     }
@@ -287,6 +305,7 @@ fn bypass(text: &str, parsed: &Parsed<'_>) -> Result<Cleared, Refusal> {
             Outline::Delete => other(StatementKind::Delete),
             Outline::Carrier(..)
             | Outline::Execute(_)
+            | Outline::Objects(_)
             | Outline::Utility(Utility::Other(_) | Utility::Show(_) | Utility::Fetch(_)) => {
                 other(StatementKind::Other)
             }

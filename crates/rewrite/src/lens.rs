@@ -7,8 +7,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use pgcordon_policy::{ColumnAccess, Command, Coverage, Decision, Denial};
-use pgcordon_sql::analyze::{Lens, Seen, Visibility, WriteKind};
+use pgcordon_policy::{ColumnAccess, Command, Coverage, Decision, Denial, Filter};
+use pgcordon_sql::analyze::{Lens, ObjectCommand, Seen, Visibility, WriteKind};
 use pgcordon_sql::catalog::{RelationId, RelationKind};
 
 use crate::{Context, Refusal};
@@ -155,6 +155,59 @@ impl Lens for PolicyLens<'_> {
             (Seen::Columns(_), false) => Seen::Expand,
             (Seen::Columns(_) | Seen::Absent | Seen::Expand, _) => seen,
         }
+    }
+
+    fn object(&self, relation: RelationId, command: ObjectCommand) -> Seen {
+        let found = self.context.snapshot.relation(relation);
+        if !is_table(found.kind) {
+            return match self.seen(relation) {
+                Seen::Absent => Seen::Absent,
+                Seen::Columns(_) | Seen::Expand => Seen::Expand,
+            };
+        }
+        let mut denial = Denial::NoRule;
+        for needed in needed(command) {
+            match &*self.answer(relation, *needed) {
+                // Rows that must stay cannot be taken out of it.
+                Ok(decision) if *needed == Command::Truncate && decision.using != Filter::All => {
+                    denial = Denial::CommandNotGranted;
+                }
+                Ok(_) => {
+                    return Seen::Columns(vec![Visibility::Clear; found.columns.len()].into());
+                }
+                Err(known) => denial = known.clone(),
+            }
+        }
+        self.absent(relation, &denial)
+    }
+}
+
+/// Whose answers decide on a command that names a whole table; one of them is enough.
+///
+/// | command                       | granted by                    |
+/// |-------------------------------|-------------------------------|
+/// | LOCK IN ACCESS SHARE MODE     | select                        |
+/// | LOCK in any other mode        | update, delete or truncate    |
+/// | TRUNCATE                      | truncate, of every row        |
+fn needed(command: ObjectCommand) -> &'static [Command] {
+    match command {
+        ObjectCommand::LockForReading => &[Command::Select],
+        ObjectCommand::Lock => &[Command::Update, Command::Delete, Command::Truncate],
+        ObjectCommand::Truncate => &[Command::Truncate],
+    }
+}
+
+/// A table in the sense of these commands.
+fn is_table(kind: RelationKind) -> bool {
+    match kind {
+        RelationKind::Table | RelationKind::PartitionedTable => true,
+        RelationKind::ForeignTable
+        | RelationKind::View
+        | RelationKind::MaterializedView
+        | RelationKind::Sequence
+        | RelationKind::Toast
+        | RelationKind::CompositeType
+        | RelationKind::Index => false,
     }
 }
 

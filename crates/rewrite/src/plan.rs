@@ -28,6 +28,8 @@ pub(crate) enum Guard {
     },
     /// It is the target of an INSERT; the last item of RETURNING is our check if `check`.
     Inserted { check: bool },
+    /// A command names it whole: LOCK, TRUNCATE.
+    Object,
     /// Not a relation: a CTE of ours.
     Name,
 }

@@ -295,7 +295,7 @@ impl Reader<'_> {
                     let role = Role::Scan(Scan { locked: true, ..scan.clone() });
                     pieces.extend(self.scan(&Access { role, ..access.clone() }, statement)?);
                 }
-                (Role::Scan(_), false) | (Role::Target, _) => {
+                (Role::Scan(_), false) | (Role::Target | Role::Object, _) => {
                     pieces.extend(self.scan(access, statement)?)
                 }
             }

@@ -104,6 +104,7 @@ impl Check<'_> {
 
     fn guarded(&self, mark: &Mark, named: &Named) -> Result<(), Refusal> {
         let safe = match (&mark.guard, &named.place) {
+            (Guard::Object, Place::Object) => true,
             (Guard::Free | Guard::Name, Place::OnlyItem { .. } | Place::Elsewhere) => true,
             (Guard::Scan { condition: wanted }, Place::OnlyItem { condition }) => {
                 let ours = named.alias.as_deref() == Some("pgcordon_scan");
@@ -125,12 +126,14 @@ impl Check<'_> {
             (
                 Guard::Free
                 | Guard::Name
+                | Guard::Object
                 | Guard::Scan { .. }
                 | Guard::Changed { .. }
                 | Guard::Inserted { .. },
                 Place::OnlyItem { .. }
                 | Place::Changed { .. }
                 | Place::Inserted { .. }
+                | Place::Object
                 | Place::Elsewhere,
             ) => false,
         };

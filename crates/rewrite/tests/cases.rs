@@ -25,6 +25,13 @@ fn statements_that_carry_others() {
     check("kept_granted", "max", include_str!("cases/kept.sql"));
 }
 
+/// LOCK and TRUNCATE: the first may truncate only what is all theirs.
+#[test]
+fn commands_on_whole_tables() {
+    check("objects", "rita", include_str!("cases/objects.sql"));
+    check("objects_manager", "max", include_str!("cases/objects.sql"));
+}
+
 #[test]
 fn refusals() {
     check("refusals", "rita", include_str!("cases/refusals.sql"));

@@ -38,6 +38,8 @@ pub enum Place {
         /// Name of the last item of RETURNING.
         last_returning: Option<String>,
     },
+    /// Named as a whole table by a command.
+    Object,
     /// Anywhere else.
     Elsewhere,
 }
@@ -114,6 +116,13 @@ fn statement(node: Node<'_>) -> Result<Census, Error> {
         other if crate::analyze::carried(other).is_some() => {
             if let Some((_, inner)) = crate::analyze::carried(other) {
                 counter.walk(inner);
+            }
+        }
+        other if crate::analyze::object_command(other).is_some() => {
+            if let Some((_, relations)) = crate::analyze::object_command(other) {
+                for relation in relations {
+                    counter.object(relation);
+                }
             }
         }
         // Utility statements name no relation; the grammar's walker does not know them.
@@ -211,6 +220,13 @@ impl Counter {
     fn place(&mut self, relation: Option<&nodes::RangeVar>, place: Place) {
         if let Some(offset) = relation.and_then(|relation| at(relation.location)) {
             self.places.insert(offset, place);
+        }
+    }
+
+    fn object(&mut self, node: Node<'_>) {
+        self.visit(node);
+        if let Node::RangeVar(relation) = node {
+            self.place(Some(relation), Place::Object);
         }
     }
 

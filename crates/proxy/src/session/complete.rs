@@ -86,7 +86,8 @@ impl Session {
             | StatementKind::Close
             | StatementKind::Prepare
             | StatementKind::Execute
-            | StatementKind::Explain => {}
+            | StatementKind::Explain
+            | StatementKind::Object => {}
         }
     }
 

@@ -330,6 +330,7 @@ fn is_query(kind: StatementKind) -> bool {
         | StatementKind::Prepare
         | StatementKind::Execute
         | StatementKind::Explain
+        | StatementKind::Object
         | StatementKind::Other => false,
     }
 }

@@ -17,6 +17,7 @@ mod expression;
 mod from;
 mod leaf;
 mod name;
+mod object;
 mod query;
 mod row;
 mod scope;
@@ -34,6 +35,8 @@ use pg_raw_parse::Node;
 pub use call::allowed_function;
 pub use carrier::Carrier;
 pub(crate) use carrier::carried;
+pub use object::ObjectCommand;
+pub(crate) use object::object_command;
 pub use scope::Visibility;
 pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
@@ -65,6 +68,8 @@ pub trait Lens {
     fn seen(&self, relation: RelationId) -> Seen;
     /// As the target of a write: which of its columns may be read.
     fn target(&self, relation: RelationId, kind: WriteKind) -> Seen;
+    /// As a whole table under a command; [`Seen::Expand`] for what is no table.
+    fn object(&self, relation: RelationId, command: ObjectCommand) -> Seen;
 }
 
 /// How a relation is reached.
@@ -74,6 +79,8 @@ pub enum Role {
     Scan(Scan),
     /// The relation that a write changes.
     Target,
+    /// A table that LOCK or TRUNCATE names.
+    Object,
 }
 
 /// An item of a FROM clause.
@@ -185,6 +192,8 @@ pub enum Kind {
     Carrier(Carrier, Box<Kind>),
     /// EXECUTE of a prepared statement by name.
     Execute(String),
+    /// LOCK TABLE, TRUNCATE.
+    Objects(ObjectCommand),
     /// Transaction control, settings and their kin.
     Utility(Utility),
 }
@@ -301,6 +310,7 @@ impl Path<'_> {
             | Kind::Write(_)
             | Kind::CopyOut(_)
             | Kind::Execute(_)
+            | Kind::Objects(_)
             | Kind::Utility(_) => false,
         };
         match self {
@@ -442,6 +452,7 @@ impl<'a> Walker<'a> {
             Node::DeleteStmt(delete) => Kind::Write(self.delete(delete, self.out.range.clone())?.0),
             Node::CopyStmt(copy) => self.copy(copy)?,
             Node::ExecuteStmt(execute) => self.execute(execute)?,
+            Node::LockStmt(_) | Node::TruncateStmt(_) => self.objects(node)?,
             Node::DeclareCursorStmt(_) | Node::PrepareStmt(_) | Node::ExplainStmt(_) => {
                 match self.carrier(node)? {
                     Some(kind) => kind,
@@ -499,6 +510,10 @@ impl Lens for Everything<'_> {
     }
 
     fn target(&self, _: RelationId, _: WriteKind) -> Seen {
+        Seen::Absent
+    }
+
+    fn object(&self, _: RelationId, _: ObjectCommand) -> Seen {
         Seen::Absent
     }
 }

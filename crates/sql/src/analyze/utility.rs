@@ -4,7 +4,10 @@ use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{self, DiscardMode, TransactionStmtKind, VariableSetKind};
 
 use super::query::Want;
-use super::{Carrier, CopyRelation, Kind, Role, Scan, Seen, Visibility, Walker, carried};
+use super::{
+    Carrier, CopyRelation, Kind, ObjectCommand, Role, Scan, Seen, Visibility, Walker, carried,
+    object_command,
+};
 use crate::error::{Error, offset};
 use crate::parse::Parsed;
 
@@ -240,11 +243,9 @@ pub(super) fn statement_name(node: Node<'_>) -> &'static str {
         Node::DeclareCursorStmt(_) => "DECLARE CURSOR",
         Node::DoStmt(_) => "DO",
         Node::CallStmt(_) => "CALL",
-        Node::LockStmt(_) => "LOCK TABLE",
         Node::ListenStmt(_) => "LISTEN",
         Node::NotifyStmt(_) => "NOTIFY",
         Node::UnlistenStmt(_) => "UNLISTEN",
-        Node::TruncateStmt(_) => "TRUNCATE",
         Node::CreateStmt(_) => "CREATE TABLE",
         Node::CreateTableAsStmt(_) => "CREATE TABLE AS",
         Node::ViewStmt(_) => "CREATE VIEW",
@@ -276,6 +277,8 @@ pub enum Outline {
     Carrier(Carrier, Box<Outline>),
     /// EXECUTE of that name.
     Execute(String),
+    /// LOCK TABLE, TRUNCATE.
+    Objects(ObjectCommand),
     /// Anything else.
     Utility(Utility),
 }
@@ -302,9 +305,10 @@ pub(crate) fn outline_of(node: Node<'_>) -> Result<Outline, Error> {
         Node::ExecuteStmt(execute) => {
             Outline::Execute(execute.name().unwrap_or_default().to_owned())
         }
-        other => match carried(other) {
-            Some((carrier, inner)) => Outline::Carrier(carrier, Box::new(outline_of(inner)?)),
-            None => Outline::Utility(utility(other)?),
+        other => match (carried(other), object_command(other)) {
+            (Some((carrier, inner)), _) => Outline::Carrier(carrier, Box::new(outline_of(inner)?)),
+            (None, Some((command, _))) => Outline::Objects(command),
+            (None, None) => Outline::Utility(utility(other)?),
         },
     })
 }
