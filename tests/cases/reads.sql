@@ -240,6 +240,36 @@ SELECT count(DISTINCT o) FROM orders o
 -- whole rows in an array
 SELECT (array_agg(o ORDER BY o.id))[1] FROM orders o
 
+-- field of an array of rows
+SELECT ((array_agg(o ORDER BY o.id))[1]).note FROM orders o
+
+-- group by a key that a join merges
+SELECT id, c.name, c.level FROM customers c LEFT JOIN employees e USING (id) GROUP BY id
+
+-- group by a key below a join that merges
+SELECT region, id, c.name, c.tags FROM customers c JOIN regions r ON r.name = c.region LEFT JOIN (SELECT region, count(*) AS n FROM orders GROUP BY region) o USING (region) GROUP BY region, id
+
+-- star of a join with an alias beside a whole row
+SELECT j.* FROM (orders o JOIN customers c ON o IS NOT NULL AND c.id = o.customer_id) AS j(a, b, c2, d, e, f)
+
+-- whole row beside literals
+SELECT id FROM employees e WHERE e = ANY (ARRAY[e]) AND e NOT IN (ROW(1, 'North', 'x', NULL, 3)::employees, '(2,North,y,,4)')
+
+-- whole row and star
+SELECT *, o FROM orders o WHERE o IS DISTINCT FROM NULL
+
+-- whole row and system column
+SELECT o, o.ctid IS NULL FROM orders o
+
+-- whole row of the other side
+SELECT c.id, o FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND o.amount > 50
+
+-- whole row without an alias
+SELECT orders FROM orders WHERE orders.amount > 1
+
+-- whole row named further inside
+SELECT o.id, (SELECT count(*) FROM items i WHERE i.order_id = (o).id AND o IS NOT NULL) FROM orders o
+
 -- row spread out from a sub-select
 SELECT (x.r).* FROM (SELECT o AS r FROM orders o) x
 

@@ -155,8 +155,8 @@ struct Filtered<'a> {
     only: bool,
     /// TABLESAMPLE, as the client wrote it.
     sample: Option<&'a str>,
-    /// System columns that are asked for.
-    system: &'a [&'static str],
+    /// System columns and the row, as far as they are asked for: items of the select list.
+    system: &'a [String],
 }
 
 /// Writes scans for one text.
@@ -206,12 +206,7 @@ impl Reader<'_> {
     }
 
     /// A relation with its rows and columns filtered, or just its qualified name.
-    fn relation(
-        &self,
-        access: &Access,
-        scan: &Scan,
-        system: &[&'static str],
-    ) -> Result<Draft, Refusal> {
+    fn relation(&self, access: &Access, scan: &Scan, system: &[String]) -> Result<Draft, Refusal> {
         let relation = self.context.snapshot.relation(access.relation);
         let answer = self.lens.granted(access.relation, Command::Select)?;
         let Ok(decision) = &*answer else { return Err(missing(relation)) };
@@ -242,7 +237,7 @@ impl Reader<'_> {
         for (index, name) in scan.system.iter().enumerate() {
             // A relation may have no column that is seen.
             let first = index == 0 && draft.text.ends_with("SELECT ");
-            let _ = write!(draft.text, "{}{SCAN_ALIAS}.{name}", if first { "" } else { ", " });
+            let _ = write!(draft.text, "{}{name}", if first { "" } else { ", " });
         }
         draft.push(if scan.only { " FROM ONLY " } else { " FROM " });
         draft.relation(scan.relation, Guard::Scan { condition: *scan.filter != Filter::All });
@@ -398,13 +393,17 @@ impl Reader<'_> {
     }
 }
 
-/// System columns that the statement asks of a relation, each once.
-fn system_columns(access: &Access, statement: &Statement) -> Vec<&'static str> {
+/// What the statement asks of a relation besides its columns, each once: system columns, and the row as a column that
+/// is named as the item is.
+fn system_columns(access: &Access, statement: &Statement) -> Vec<String> {
     let index = statement.accesses.iter().position(|other| other.range == access.range);
     let uses = statement.system_uses.iter().filter(|used| Some(used.access) == index);
-    let mut names: Vec<&'static str> = uses.map(|used| used.name).collect();
+    let mut names: Vec<String> = uses.map(|used| format!("{SCAN_ALIAS}.{}", used.name)).collect();
     names.sort_unstable();
     names.dedup();
+    if statement.whole_rows.iter().any(|row| Some(*row) == index) {
+        names.push(format!("{SCAN_ALIAS} AS {}", splice::quoted(&access.alias)));
+    }
     names
 }
 

@@ -52,6 +52,12 @@ impl Bench {
         Self { snapshot, policy: bound, principal, mark: Mark::new([7; 16]) }
     }
 
+    /// Whether a relation of that name is temporary.
+    pub(crate) fn is_temporary(&self, name: &str) -> bool {
+        let mut all = self.snapshot.relations();
+        all.any(|(_, relation)| relation.name == name && relation.schema.starts_with("pg_temp_"))
+    }
+
     /// The rewritten text, or why there is none.
     pub(crate) fn ask(&self, sql: &str, search_path: &[String]) -> Result<String, Refusal> {
         let context = Context {
@@ -88,8 +94,30 @@ pub(crate) fn kind(sql: &str) -> String {
         Ok([Outline::Utility(Utility::Set(_) | Utility::ResetAll)]) => "SET".to_owned(),
         Ok([Outline::Utility(Utility::Show(_))]) => "SHOW".to_owned(),
         Ok([]) => "empty".to_owned(),
-        Ok([_] | [_, _, ..]) | Err(_) => first(),
+        Ok([_, _, ..]) => "several".to_owned(),
+        Ok([_]) | Err(_) => first(),
     }
+}
+
+/// Types of `pg_catalog` that are not on pgcordon's list.
+const UNLISTED: [&str; 13] = [
+    "regclass",
+    "regtype",
+    "regproc",
+    "regprocedure",
+    "regoper",
+    "regoperator",
+    "regnamespace",
+    "regrole",
+    "regcollation",
+    "pg_snapshot",
+    "txid_snapshot",
+    "aclitem",
+    "record",
+];
+
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// Whether the statement was analysed.
@@ -105,6 +133,9 @@ pub(crate) fn verdict(refusal: &Refusal) -> Verdict {
         }
         Refusal::UnknownRelation { .. } => Verdict::Refused("unknown relation".to_owned()),
         Refusal::UnknownColumn { .. } => Verdict::Refused("unknown column".to_owned()),
+        Refusal::UnknownType { name, .. } if UNLISTED.contains(&last_part(name)) => {
+            Verdict::Policy(format!("type {}", last_part(name)))
+        }
         Refusal::UnknownType { name, .. } => Verdict::Refused(format!("unknown type {name}")),
         Refusal::MissingFrom { .. } => Verdict::Refused("missing FROM entry".to_owned()),
         Refusal::AmbiguousColumn { .. } => Verdict::Refused("ambiguous column".to_owned()),

@@ -70,9 +70,9 @@ impl Session {
         }
     }
 
-    /// Whether the session can be asked something: not in a failed transaction.
-    pub(crate) async fn answers(&self) -> bool {
-        self.client.simple_query("SELECT 1").await.is_ok()
+    /// The current user; `None` in a failed transaction.
+    pub(crate) async fn user(&self) -> Option<String> {
+        column(self.run("SELECT CURRENT_USER").await)?.into_iter().next()
     }
 
     /// Runs a statement and takes it back.

@@ -12,9 +12,12 @@ pub(crate) enum Verdict {
     Policy(String),
     /// Not analysed, with the reason.
     Refused(String),
-    /// PostgreSQL refuses it as well.
+    /// PostgreSQL refuses it as well, or it is about a temporary relation, which nobody behind pgcordon has.
     Invalid,
 }
+
+/// Examples shown of each reason.
+const EXAMPLES: usize = 4;
 
 /// The kinds that the target is about.
 pub(crate) const QUERIES: [&str; 5] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"];
@@ -22,7 +25,7 @@ pub(crate) const QUERIES: [&str; 5] = ["SELECT", "INSERT", "UPDATE", "DELETE", "
 #[derive(Default)]
 pub(crate) struct Tally {
     kinds: BTreeMap<String, [usize; 4]>,
-    reasons: BTreeMap<(String, String), (usize, String)>,
+    reasons: BTreeMap<(String, String), (usize, Vec<String>)>,
     /// Statements whose rewritten text was run as well.
     pub(crate) compared: usize,
     /// What must not be: a description each.
@@ -42,8 +45,11 @@ impl Tally {
         if let Some(reason) = reason {
             let example =
                 format!("{place}: {}", sql.split_whitespace().collect::<Vec<_>>().join(" "));
-            let entry = self.reasons.entry((kind.to_owned(), reason)).or_insert((0, example));
+            let entry = self.reasons.entry((kind.to_owned(), reason)).or_default();
             entry.0 += 1;
+            if entry.1.len() < EXAMPLES {
+                entry.1.push(example);
+            }
         }
     }
 
@@ -70,9 +76,12 @@ impl Tally {
         let _ = writeln!(text, "five kinds: {analysed} of {all}, {}", percent(analysed, all));
         let mut reasons: Vec<_> = self.reasons.iter().collect();
         reasons.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-        for ((kind, reason), (count, example)) in reasons {
-            let example: String = example.chars().take(300).collect();
-            let _ = writeln!(text, "{count:6} {kind}: {reason}\n         {example}");
+        for ((kind, reason), (count, examples)) in reasons {
+            let _ = writeln!(text, "{count:6} {kind}: {reason}");
+            for example in examples {
+                let example: String = example.chars().take(300).collect();
+                let _ = writeln!(text, "         {example}");
+            }
         }
         let _ = writeln!(text, "{} run both ways; {} faults", self.compared, self.faults.len());
         for fault in &self.faults {

@@ -75,3 +75,11 @@ select (o).*, (o).note, row_to_json(o), o::text, count(o) from orders o where o 
 select (x.a).*, (x.a).b from (select row(1, 2) as a) x
 
 select (array[o])[1].note from orders o
+
+select o, ctid, * from orders o
+
+select e from (select id, email from employees) e
+
+select o.*::text, o from orders o
+
+select id, c.name from customers c left join orders o using (id) group by id

@@ -68,9 +68,9 @@ select pg_advisory_lock(1)
 
 close c
 
-select o, ctid from orders o
+select row_to_json(o.*), ctid from orders o
 
-select to_jsonb(o), o.xmin from orders o
+select * from (orders o join regions r on o.ctid is not null) as j
 
 select * from orders natural join regions where orders.ctid is not null
 

@@ -129,7 +129,7 @@ impl<'a> Walker<'a> {
                 if let Some(access) = target {
                     self.target_use(access, TargetPart::Row, reference)?;
                 }
-                self.whole_row(scanned, reference);
+                self.whole_row(scanned, reference, scope);
                 Shape { kind: None, calm: true, literal: false }
             }
             Found::System(accesses, name) => self.system_use(accesses, name),

@@ -10,7 +10,7 @@ use super::query::{Want, derived, rename};
 use super::scope::{Columns, Item, OutColumn, Scope, Source};
 use super::shape::{self, Shape};
 use super::{Access, Role, Scan, Seen, ViewBody, Walker};
-use crate::catalog::{RelationId, RelationKind};
+use crate::catalog::{ColumnId, RelationId, RelationKind};
 use crate::error::{Error, offset};
 
 /// Views inside views that are followed.
@@ -107,6 +107,7 @@ impl<'a> Walker<'a> {
             rel_visible: true,
             cols_visible: true,
             accesses: access..access + 1,
+            origins: Vec::new(),
         };
         apply_alias(&mut item, relation.alias())?;
         Ok(item)
@@ -369,7 +370,12 @@ impl<'a> Walker<'a> {
         } else {
             Some(self.merge_join(&items, split, &common, join.jointype)?)
         };
-        finish_join(items, merged, join, &common)
+        if join.alias().is_some() {
+            // The alias stands for all columns of both sides.
+            self.natural(&items);
+        }
+        let origins = origins(&items, split, &common, join.jointype);
+        finish_join(items, merged, origins, join, &common)
     }
 
     /// The columns of a join with USING: the common ones first, then the rest of either side.
@@ -406,6 +412,7 @@ impl<'a> Walker<'a> {
 fn finish_join<'a>(
     mut items: Vec<Item<'a>>,
     merged: Option<Columns>,
+    origins: Vec<Option<(usize, ColumnId)>>,
     join: &nodes::JoinExpr,
     common: &[String],
 ) -> Result<Vec<Item<'a>>, Error> {
@@ -426,9 +433,31 @@ fn finish_join<'a>(
             item.cols_visible = false;
             items.push(item);
         }
-        items.push(derived(String::new(), Rc::new(columns)));
+        items.push(Item { origins, ..derived(String::new(), Rc::new(columns)) });
     }
     Ok(items)
+}
+
+/// For each column of a join with USING the relation's column that it is. A full join's common columns are neither.
+fn origins(
+    items: &[Item<'_>],
+    split: usize,
+    common: &[String],
+    kind: JoinType::Type,
+) -> Vec<Option<(usize, ColumnId)>> {
+    let side = match kind {
+        JoinType::JOIN_INNER | JoinType::JOIN_LEFT => &items[..split],
+        JoinType::JOIN_RIGHT => &items[split..],
+        _ => &[],
+    };
+    let visible = |item: &&Item<'_>| item.cols_visible;
+    let first = |name: &String| side.iter().filter(visible).find_map(|item| item.origin(name));
+    let mut origins: Vec<_> = common.iter().map(first).collect();
+    for item in items.iter().filter(visible) {
+        let rest = item.columns().into_iter().filter(|column| !common.contains(&column.name));
+        origins.extend(rest.map(|column| item.origin(&column.name)));
+    }
+    origins
 }
 
 fn all_columns(items: &[Item<'_>]) -> Columns {

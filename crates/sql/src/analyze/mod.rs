@@ -230,6 +230,8 @@ pub struct Statement {
     pub group_keys: Vec<GroupKey>,
     /// System columns (`ctid` and kin) that are asked for.
     pub system_uses: Vec<SystemUse>,
+    /// Accesses whose row is asked for by the item's name: the scan gives it as a column of that name.
+    pub whole_rows: Vec<usize>,
     /// Bytes of expressions that give the OID of a type to be named: only types that the reader may know of.
     pub named_types: Vec<Range<usize>>,
     /// Edits that do not depend on any decision: `pg_catalog.` before built-ins, qualifiers respelled.
@@ -405,6 +407,7 @@ impl<'a> Walker<'a> {
             calls: Vec::new(),
             group_keys: Vec::new(),
             system_uses: Vec::new(),
+            whole_rows: Vec::new(),
             named_types: Vec::new(),
             edits: Vec::new(),
             calm: true,
@@ -545,6 +548,7 @@ pub(crate) fn compile_expression(
         rel_visible: true,
         cols_visible: true,
         accesses: 0..0,
+        origins: Vec::new(),
     };
     walker.note_types(protected);
     walker.expression(node, &scope::Scope { items: &[item], parent: None })?;

@@ -489,6 +489,7 @@ pub(super) fn derived<'a>(name: String, columns: Rc<Columns>) -> Item<'a> {
         renamed: Vec::new(),
         cols_visible: true,
         accesses: 0..0,
+        origins: Vec::new(),
     }
 }
 

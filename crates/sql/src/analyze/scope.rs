@@ -66,6 +66,8 @@ pub(crate) struct Item<'a> {
     pub(crate) cols_visible: bool,
     /// Accesses made inside this item, for FOR UPDATE OF.
     pub(crate) accesses: Range<usize>,
+    /// Of a join with USING: which relation's column each of its columns is, where that is one.
+    pub(crate) origins: Vec<Option<(usize, ColumnId)>>,
 }
 
 /// A query level: its FROM items and the level outside.
@@ -176,7 +178,7 @@ impl Item<'_> {
                 shape: column.shape,
                 kind_of_row,
                 target: None,
-                origin: None,
+                origin: self.origins.get(index).copied().flatten(),
             });
         }
         Ok(match found {
@@ -224,6 +226,20 @@ impl Item<'_> {
         match &self.source {
             Source::Relation { access, target: false, .. } => Some(*access),
             Source::Relation { target: true, .. } | Source::Derived(_) => None,
+        }
+    }
+
+    /// Which column of a relation that is read has that name here.
+    pub(crate) fn origin(&self, name: &str) -> Option<(usize, ColumnId)> {
+        match &self.source {
+            Source::Relation { access, relation, target: false, .. } if self.renamed.is_empty() => {
+                Some((*access, relation.column(name)?))
+            }
+            Source::Relation { .. } => None,
+            Source::Derived(columns) => {
+                let index = columns.list.iter().position(|column| column.name == name)?;
+                self.origins.get(index).copied().flatten()
+            }
         }
     }
 

@@ -1,16 +1,17 @@
-//! System columns (`ctid` and kin) of relations that a sub-select may take the place of.
+//! System columns (`ctid` and kin) and whole rows of relations that a sub-select may take the place of.
 //!
-//! The sub-select then gives the system columns that are asked for besides its own columns. PostgreSQL keeps them out
-//! of `*`, of whole rows and of NATURAL JOIN: so do we, by writing `*` out, or by refusing.
+//! The sub-select then gives the system columns and the row that are asked for besides its own columns. PostgreSQL
+//! keeps them out of `*`, of whole rows and of NATURAL JOIN: so do we, by writing `*` out, or by refusing.
 //!
 //! Invariants:
-//! - No `*`, whole row or natural join of a statement holds a system column that was not there before.
+//! - No `*`, whole row or natural join of a statement holds a column that was not there before.
+//! - A row is given as a column only where every column of the relation is seen as it is.
 
 use std::ops::Range;
 
 use pg_raw_parse::nodes;
 
-use super::scope::{Item, Scope};
+use super::scope::{Item, Scope, Source, Visibility};
 use super::shape::Shape;
 use super::{SystemUse, Walker};
 use crate::catalog::Oid;
@@ -31,9 +32,17 @@ const TYPES: [(&str, Oid); 6] = [
 pub(super) struct Wide {
     /// Indexes into [`super::Statement::accesses`].
     accesses: Vec<usize>,
-    /// `*` and the columns that it stands for, where they can be written out.
-    star: Option<Edit>,
+    kind: WideKind,
     offset: Option<usize>,
+}
+
+enum WideKind {
+    /// `*` and the columns that it stands for, where they can be written out.
+    Star(Option<Edit>),
+    /// The name of a FROM item for its row. A column of that name could take its place.
+    Name { exposable: bool },
+    /// Anything else: `t.*` as a value, NATURAL JOIN, an alias of a join.
+    Fixed,
 }
 
 impl<'a> Walker<'a> {
@@ -44,17 +53,28 @@ impl<'a> Walker<'a> {
         Shape { kind, calm: true, literal: false }
     }
 
-    pub(super) fn whole_row(&mut self, scanned: Option<usize>, reference: &nodes::ColumnRef) {
-        if let Some(access) = scanned {
-            let offset = offset(reference.location);
-            self.wide.push(Wide { accesses: vec![access], star: None, offset });
-        }
+    /// A sub-select's row has no type with a name, which PostgreSQL needs for functions of that type, for literals
+    /// beside it and for elements of arrays of it. So the scan gives the row as one more column, which is named as the
+    /// item is: PostgreSQL takes a column before an item.
+    pub(super) fn whole_row(
+        &mut self,
+        scanned: Option<usize>,
+        reference: &nodes::ColumnRef,
+        scope: &Scope<'a, '_>,
+    ) {
+        let Some(access) = scanned else { return };
+        let offset = offset(reference.location);
+        let kind = match reference.fields().len() {
+            1 => WideKind::Name { exposable: scope.exposable(access) },
+            _ => WideKind::Fixed,
+        };
+        self.wide.push(Wide { accesses: vec![access], kind, offset });
     }
 
-    /// A natural join over these items.
+    /// A natural join over these items, or an alias for them all.
     pub(super) fn natural(&mut self, items: &[Item<'a>]) {
         let accesses = items.iter().filter_map(Item::scanned).collect();
-        self.wide.push(Wide { accesses, star: None, offset: None });
+        self.wide.push(Wide { accesses, kind: WideKind::Fixed, offset: None });
     }
 
     /// `*` over these items; `range` is all of the reference, if it stands in the text.
@@ -69,24 +89,67 @@ impl<'a> Walker<'a> {
         let accesses = items.iter().copied().chain(all).filter_map(Item::scanned).collect();
         let offset = range.as_ref().map(|range| range.start);
         let star = range.zip(written_out(items)).map(|(range, text)| Edit { range, text });
-        self.wide.push(Wide { accesses, star, offset });
+        self.wide.push(Wide { accesses, kind: WideKind::Star(star), offset });
     }
 
-    /// Writes out each `*` over a relation whose system columns are asked for.
+    /// Writes out each `*` over a relation whose system columns or row are asked for.
     pub(super) fn narrow(&mut self) -> Result<(), Error> {
-        for wide in std::mem::take(&mut self.wide) {
-            let asked =
-                |access: &usize| self.out.system_uses.iter().any(|one| one.access == *access);
+        let all = std::mem::take(&mut self.wide);
+        self.expose(&all);
+        for wide in all {
+            let asked = |access: &usize| {
+                let row = self.out.whole_rows.contains(access);
+                row || self.out.system_uses.iter().any(|one| one.access == *access)
+            };
             if !wide.accesses.iter().any(asked) {
                 continue;
             }
-            let Some(edit) = wide.star else {
-                let what = "a system column (ctid and its kin) beside a whole row of the relation";
-                return Err(Error::Unsupported { what: what.to_owned(), offset: wide.offset });
-            };
-            self.out.edits.push(edit);
+            match wide.kind {
+                WideKind::Star(Some(edit)) => self.out.edits.push(edit),
+                WideKind::Name { .. } if self.out.whole_rows.contains(&wide.accesses[0]) => {}
+                WideKind::Star(None) | WideKind::Name { .. } | WideKind::Fixed => {
+                    let what =
+                        "a system column (ctid and its kin) beside a whole row of the relation";
+                    return Err(Error::Unsupported { what: what.to_owned(), offset: wide.offset });
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Decides which relations give their row as a column: those where nothing else would take that column in.
+    fn expose(&mut self, all: &[Wide]) {
+        for wide in all {
+            let (WideKind::Name { .. }, [access]) = (&wide.kind, wide.accesses.as_slice()) else {
+                continue;
+            };
+            let grouped = self.out.group_keys.iter().any(|key| key.access == *access);
+            let narrowable = all.iter().filter(|other| other.accesses.contains(access)).all(
+                |other| match &other.kind {
+                    WideKind::Star(star) => star.is_some(),
+                    WideKind::Name { exposable } => *exposable,
+                    WideKind::Fixed => false,
+                },
+            );
+            if narrowable && !grouped && !self.out.whole_rows.contains(access) {
+                self.out.whole_rows.push(*access);
+            }
+        }
+    }
+}
+
+impl Scope<'_, '_> {
+    /// Whether a relation's row is the same as that of its scan: every column seen as it is, under its own name.
+    fn exposable(&self, wanted: usize) -> bool {
+        let levels = std::iter::successors(Some(self), |scope| scope.parent);
+        let mut items = levels.flat_map(|level| level.items);
+        items.any(|item| match &item.source {
+            Source::Relation { access, view, target: false, .. } => {
+                let clear = view.iter().all(|column| *column == Visibility::Clear);
+                *access == wanted && clear && item.renamed.is_empty()
+            }
+            Source::Relation { target: true, .. } | Source::Derived(_) => false,
+        })
     }
 }
 
@@ -95,7 +158,7 @@ fn written_out(items: &[&Item<'_>]) -> Option<String> {
     let all: Vec<_> = items.iter().map(|item| (item, item.columns())).collect();
     let mut text = String::new();
     for (item, columns) in &all {
-        let target = matches!(item.source, super::scope::Source::Relation { target: true, .. });
+        let target = matches!(item.source, Source::Relation { target: true, .. });
         if item.open() || target {
             return None;
         }

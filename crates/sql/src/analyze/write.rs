@@ -213,6 +213,7 @@ impl<'a> Walker<'a> {
             rel_visible: true,
             cols_visible: true,
             accesses: access..access + 1,
+            origins: Vec::new(),
         };
         Ok((item, relation, view))
     }
