@@ -7,11 +7,14 @@
 //! - A field that is not on the list of harmless ones never reaches a restricted person.
 //! - A body that is not what the protocol says is an error; it is not passed on.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut as _, BytesMut};
-use pgcordon_rewrite::{Cleared, Mark};
+use pgcordon_rewrite::{Cleared, Known, Mark};
 
 use crate::frame::{Malformed, Reader, put, put_text};
 use crate::message::Report;
+use crate::redact::Redactor;
 
 /// The client's text beside what was sent for it, to map positions back.
 #[derive(Clone, Copy, Debug)]
@@ -21,49 +24,75 @@ pub(crate) struct Texts<'a> {
 }
 
 /// Fields of an ErrorResponse or NoticeResponse by their code.
-fn fields(body: &[u8]) -> Result<Vec<(u8, &[u8])>, Malformed> {
-    let (mut reader, mut fields) = (Reader::new(body), Vec::new());
-    loop {
-        match reader.byte()? {
-            0 => break,
-            code => fields.push((code, reader.text()?)),
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields<'b>(Vec<(u8, &'b [u8])>);
+
+impl<'b> Fields<'b> {
+    pub(crate) fn read(body: &'b [u8]) -> Result<Self, Malformed> {
+        let (mut reader, mut fields) = (Reader::new(body), Vec::new());
+        loop {
+            match reader.byte()? {
+                0 => break,
+                code => fields.push((code, reader.text()?)),
+            }
         }
+        reader.finish()?;
+        Ok(Self(fields))
     }
-    reader.finish()?;
-    Ok(fields)
+
+    fn find(&self, code: u8) -> Option<&'b [u8]> {
+        self.0.iter().find(|(other, _)| *other == code).map(|(_, text)| *text)
+    }
+
+    /// A field as text; empty if there is none.
+    pub(crate) fn text(&self, code: u8) -> Cow<'b, str> {
+        self.find(code).map_or(Cow::Borrowed(""), String::from_utf8_lossy)
+    }
+
+    /// Whether that field says exactly that.
+    pub(crate) fn has(&self, code: u8, text: &str) -> bool {
+        self.find(code) == Some(text.as_bytes())
+    }
 }
 
 /// The SQLSTATE of an ErrorResponse.
 pub(crate) fn sqlstate(body: &[u8]) -> Result<[u8; 5], Malformed> {
-    let fields = fields(body)?;
-    let code = fields.iter().find(|(code, _)| *code == b'C').ok_or(Malformed)?;
-    code.1.try_into().map_err(|_| Malformed)
+    let code = Fields::read(body)?.find(b'C').ok_or(Malformed)?;
+    code.try_into().map_err(|_| Malformed)
 }
 
 /// The primary message of an ErrorResponse, for our own log.
 pub(crate) fn primary_message(body: &[u8]) -> String {
-    let fields = fields(body).unwrap_or_default();
-    let found = fields.iter().find(|(code, _)| *code == b'M');
-    found.map(|(_, text)| String::from_utf8_lossy(text).into_owned()).unwrap_or_default()
+    Fields::read(body).unwrap_or_default().text(b'M').into_owned()
 }
 
 /// Appends the error or notice as a restricted person may see it.
 ///
-/// | field                                    | outcome                                       |
-/// |------------------------------------------|-----------------------------------------------|
-/// | primary message with our mark            | becomes 42501, nothing else is kept           |
-/// | `S V C M H` and names `s t c d n`, `F L R` | kept                                        |
-/// | `P` position                             | mapped to the client's text, or dropped       |
-/// | `D` detail, `W` context, `q` `p` internal | dropped                                      |
+/// | field                                     | outcome                                                      |
+/// |-------------------------------------------|--------------------------------------------------------------|
+/// | primary message with our mark             | becomes 42501, nothing else is kept                          |
+/// | severity `LOG` or `DEBUG…`                 | the whole notice is dropped: it could show our predicates    |
+/// | `S V C`                                   | kept                                                         |
+/// | `F L R`: where in the server's source      | kept: constants of the server, and drivers decide by `R`     |
+/// | `M` primary message                       | without what could come from a hidden row (`redact`)         |
+/// | `H` hint                                  | kept if nothing of it has to go                              |
+/// | `s t c d n`: names of objects              | kept if the person may know that object                      |
+/// | `P` position                              | mapped to the client's text, or dropped                      |
+/// | `D` detail, `W` context, `q` `p` internal  | dropped, and so is whatever is not listed                    |
 pub(crate) fn put_restricted(
     buffer: &mut BytesMut,
     tag: u8,
     body: &[u8],
     mark: &Mark,
     texts: Option<Texts<'_>>,
+    redactor: &Redactor<'_>,
 ) -> Result<(), Malformed> {
-    let fields = fields(body)?;
-    for (_, text) in &fields {
+    let fields = Fields::read(body)?;
+    let severity = fields.text(b'V');
+    if tag == b'N' && (severity == "LOG" || severity.starts_with("DEBUG")) {
+        return Ok(());
+    }
+    for (_, text) in &fields.0 {
         if let Some(violation) = mark.recognise(&String::from_utf8_lossy(text)) {
             let message = format!(
                 "new row violates row-level security policy for table \"{}\"",
@@ -74,20 +103,21 @@ pub(crate) fn put_restricted(
         }
     }
     put(buffer, tag, |out| {
-        for (code, text) in fields {
-            match code {
-                b'S' | b'V' | b'C' | b'M' | b'H' | b's' | b't' | b'c' | b'd' | b'n' | b'F'
-                | b'L' | b'R' => {
-                    out.put_u8(code);
-                    put_text(out, text);
-                }
-                b'P' => {
-                    if let Some(position) = mapped(text, texts) {
-                        out.put_u8(b'P');
-                        put_text(out, position.to_string().as_bytes());
-                    }
-                }
-                _ => {}
+        for (code, text) in &fields.0 {
+            let kept = match code {
+                b'S' | b'V' | b'C' | b'F' | b'L' | b'R' => Some(text.to_vec()),
+                b'M' => Some(redactor.message(&fields).into_bytes()),
+                b'H' => redactor.hint(&fields).map(String::into_bytes),
+                b's' | b't' | b'c' | b'd' | b'n' => match redactor.object(&fields, *code) {
+                    Known::Yes => Some(text.to_vec()),
+                    Known::No => None,
+                },
+                b'P' => mapped(text, texts).map(|position| position.to_string().into_bytes()),
+                _ => None,
+            };
+            if let Some(kept) = kept {
+                out.put_u8(*code);
+                put_text(out, &kept);
             }
         }
         out.put_u8(0);
@@ -159,6 +189,10 @@ fn put_counted(buffer: &mut BytesMut, tag: u8, count: usize, kept: &[u8]) -> Res
 
 #[cfg(test)]
 mod tests {
+    use pgcordon_policy::{BoundPolicy, Principal};
+    use pgcordon_rewrite::{Context, Names};
+    use pgcordon_sql::catalog::Snapshot;
+
     use super::*;
 
     fn error(fields: &[(char, &str)]) -> Vec<u8> {
@@ -175,9 +209,24 @@ mod tests {
     fn check(fields_in: &[(char, &str)], expected: &str) {
         let mut out = BytesMut::new();
         let mark = Mark::new([7; 16]);
-        put_restricted(&mut out, b'E', &error(fields_in), &mark, None).expect("well formed");
-        let shown: Vec<String> = fields(&out[5..])
+        let (snapshot, policy) = (Snapshot::default(), BoundPolicy::default());
+        let principal = Principal::default();
+        let context = Context {
+            snapshot: &snapshot,
+            policy: &policy,
+            principal: &principal,
+            search_path: &[],
+            database: "shop",
+            mark: &mark,
+            parameter_types: &[],
+            max_statement_bytes: 0,
+        };
+        let redactor = Redactor::new(Names::new(context), None, []);
+        put_restricted(&mut out, b'E', &error(fields_in), &mark, None, &redactor)
+            .expect("well formed");
+        let shown: Vec<String> = Fields::read(&out[5..])
             .expect("well formed")
+            .0
             .into_iter()
             .map(|(code, text)| format!("{}={}", code as char, String::from_utf8_lossy(text)))
             .collect();
@@ -187,14 +236,21 @@ mod tests {
     #[test]
     fn fields_that_hold_rows_are_dropped() {
         check(
-            &[('S', "ERROR"), ('C', "23505"), ('M', "duplicate key"), ('D', "Key (id)=(7)")],
-            "S=ERROR C=23505 M=duplicate key",
+            &[('C', "23505"), ('M', "duplicate key"), ('D', "Key (id)=(7)"), ('R', "x")],
+            "C=23505 M=duplicate key R=x",
         );
         check(
-            &[('C', "22P02"), ('M', "bad"), ('W', "COPY line 3: x"), ('q', "SELECT"), ('p', "3")],
-            "C=22P02 M=bad",
+            &[('C', "22P02"), ('W', "COPY line 3: x"), ('q', "SELECT"), ('p', "3"), ('R', "x")],
+            "C=22P02 R=x",
         );
-        check(&[('C', "42703"), ('M', "no"), ('P', "8"), ('H', "try")], "C=42703 M=no H=try");
+        check(
+            &[('C', "42703"), ('M', "no"), ('P', "8"), ('H', "try"), ('R', "x")],
+            "C=42703 M=no H=try R=x",
+        );
+        check(
+            &[('C', "23505"), ('s', "public"), ('t', "payroll"), ('n', "payroll_pkey")],
+            "C=23505",
+        );
     }
 
     #[test]
@@ -207,7 +263,10 @@ mod tests {
              \"customers\"",
         );
         let other = message.replace("07", "08");
-        check(&[('C', "22P02"), ('M', &other)], &format!("C=22P02 M={other}"));
+        check(
+            &[('C', "22P02"), ('M', &other), ('R', "x")],
+            "C=22P02 M=invalid input syntax for type integer: \"…\" R=x",
+        );
     }
 
     #[test]

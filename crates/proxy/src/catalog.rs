@@ -175,6 +175,7 @@ pub async fn read_snapshot(client: &impl GenericClient) -> Result<Loaded, Catalo
     }
     let fingerprint = client.query_one(queries::FINGERPRINT, &[]).await?.try_get(0)?;
     let schemas = client.query(queries::SCHEMAS, &[]).await?;
+    let raised = names(&client.query(queries::RAISED, &[]).await?)?;
     let columns = columns(&client.query(queries::COLUMNS, &[]).await?)?;
     let relations = relations(&client.query(queries::RELATIONS, &[]).await?, columns)?;
     let parts = SnapshotParts {
@@ -189,6 +190,7 @@ pub async fn read_snapshot(client: &impl GenericClient) -> Result<Loaded, Catalo
         barriers: oids(&client.query(queries::BARRIERS, &[]).await?)?,
         groupable: oids(&client.query(queries::GROUPABLE, &[]).await?)?,
         field_calls: names(&client.query(queries::FIELD_CALLS, &[]).await?)?,
+        raised,
     };
     Ok(Loaded { snapshot: Snapshot::new(parts), fingerprint, superuser: server.try_get(2)? })
 }

@@ -18,6 +18,7 @@ mod frame;
 mod link;
 mod message;
 mod pool;
+mod redact;
 mod server;
 mod session;
 mod settings;

@@ -7,6 +7,7 @@
 mod catalog;
 mod cleared;
 mod enforce;
+mod known;
 mod lens;
 mod mark;
 mod plan;
@@ -19,6 +20,7 @@ mod write;
 
 pub use cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
 pub use enforce::{enforce, explain};
+pub use known::{Known, Names};
 pub use mark::{Mark, Violation};
 pub use refusal::{ClientMessage, Refusal};
 

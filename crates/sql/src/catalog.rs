@@ -213,6 +213,8 @@ pub struct SnapshotParts {
     pub barriers: HashSet<Oid>,
     /// Types that GROUP BY takes.
     pub groupable: HashSet<Oid>,
+    /// Words, in lower case, of the messages that functions raise: the data owner wrote them, no row holds them.
+    pub raised: HashSet<String>,
 }
 
 /// An indexed, immutable catalog.
@@ -363,6 +365,12 @@ impl Snapshot {
     pub fn types<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Type> {
         let found = self.types.get(name).map_or(&[][..], Vec::as_slice);
         found.iter().map(|index| &self.parts.types[*index])
+    }
+
+    /// Whether some function raises a message with that word, in lower case.
+    #[must_use]
+    pub fn is_raised(&self, word: &str) -> bool {
+        self.parts.raised.contains(word)
     }
 
     /// The type outside `pg_catalog` with that oid, or whose array type has it.

@@ -150,3 +150,14 @@ WITH RECURSIVE known (oid) AS (
     ON (t.typtype = 'd' AND t.typbasetype = k.oid) OR (t.typcategory = 'A' AND t.typelem = k.oid)
 )
 SELECT k.oid FROM known k";
+
+/// Words of the messages that PL/pgSQL functions raise: of the string behind RAISE and its level, and of MESSAGE or
+/// HINT and its string.
+pub(super) const RAISED: &str = r"
+SELECT DISTINCT pg_catalog.lower(w.word[1])
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname = 'plpgsql'
+CROSS JOIN LATERAL pg_catalog.regexp_matches(p.prosrc,
+  '(?:raise\s+(?:[a-z]+\s+)?|(?:message|hint)\s*:?=\s*)''((?:[^'']|'''')*)''', 'gi') AS m (parts)
+CROSS JOIN LATERAL pg_catalog.regexp_matches(m.parts[1], '[[:alnum:]_]+', 'g') AS w (word)
+WHERE p.oid >= 16384";

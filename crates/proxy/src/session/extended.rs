@@ -136,6 +136,7 @@ impl Session {
             Ok(prepared) => prepared,
             Err(report) => return Ok(Err(report)),
         };
+        self.said.push(bind.parameters);
         let formats = result_formats(bind.formats, prepared.as_deref());
         Wire(&mut self.lease.link.outbound).bind(&bind, &formats);
         let change = self.names.set(Kind::Portal, bind.portal, prepared.clone());

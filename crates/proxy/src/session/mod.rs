@@ -16,6 +16,7 @@ mod names;
 mod path;
 mod pending;
 mod relay;
+mod said;
 mod verdict;
 
 use std::io;
@@ -39,6 +40,7 @@ use names::Names;
 use path::SearchPath;
 use pending::{Asks, Pending, Queue};
 use relay::Relaying;
+use said::Said;
 pub(crate) use verdict::Who;
 
 /// Bytes waiting for a slow reader before the other side is not read any more.
@@ -120,6 +122,7 @@ pub(crate) struct Session {
     queue: Queue,
     names: Names,
     path: SearchPath,
+    said: Said,
     /// Of the last ReadyForQuery.
     status: Status,
     batch: Batch,
@@ -151,6 +154,7 @@ impl Session {
             queue: Queue::default(),
             names: Names::default(),
             path: SearchPath::default(),
+            said: Said::default(),
             status: Status::Idle,
             batch: Batch::Closed,
             flushed: true,
@@ -186,7 +190,7 @@ impl Session {
     /// ParameterStatus, BackendKeyData, ReadyForQuery.
     fn greet(&mut self) {
         for (name, value) in &self.lease.parameters {
-            if let Some(value) = relay::reported(name, value, self.who.user()) {
+            if let Some(value) = relay::reported(name, value, &self.who) {
                 crate::message::put_parameter(&mut self.client.outbound, name, value);
             }
         }

@@ -102,6 +102,24 @@ impl Pending {
         }
     }
 
+    /// The statement that it is about, where it is known.
+    pub(super) fn prepared(&self) -> Option<&Arc<Prepared>> {
+        match self {
+            Self::Parse { prepared, .. }
+            | Self::Query { prepared, .. }
+            | Self::Prepare { prepared, .. } => Some(prepared),
+            Self::Bind { prepared, .. }
+            | Self::DescribeStatement(prepared)
+            | Self::DescribePortal(prepared)
+            | Self::Execute(prepared) => prepared.as_ref(),
+            Self::Local(_)
+            | Self::Close { .. }
+            | Self::Sync { .. }
+            | Self::Fail { .. }
+            | Self::Own { .. } => None,
+        }
+    }
+
     /// Whether later messages can only be judged once this one is answered.
     fn is_barrier(&self, path_touched: bool) -> bool {
         let statements = match self {

@@ -9,14 +9,15 @@
 //! - Rows of a statement whose shape is `AsIs` are copied as they came, in pieces as they come.
 
 use bytes::{Buf as _, Bytes};
-use pgcordon_rewrite::RowShape;
+use pgcordon_rewrite::{Names, RowShape};
 
 use super::names::Prepared;
 use super::pending::Pending;
-use super::{Batch, End, HIGH_WATER, Session};
+use super::{Batch, End, HIGH_WATER, Session, Who};
 use crate::answer;
 use crate::frame::{self, Frame, HEADER};
 use crate::message::{Report, Status};
+use crate::redact::Redactor;
 
 /// Longest answer that is held in memory: a row to be trimmed, an error, a description.
 const MAX_HELD: usize = 64 << 20;
@@ -31,12 +32,31 @@ pub(super) enum Relaying {
     Drop(usize),
 }
 
-/// What the client is told of a parameter; the upstream role is nobody's business.
-pub(super) fn reported<'v>(name: &[u8], value: &'v [u8], user: &'v str) -> Option<&'v [u8]> {
+/// Parameters of which a restricted person is told, as they are; the rest of PostgreSQL 18's list is in [`reported`].
+const REPORTED: &[&[u8]] = &[
+    b"application_name",
+    b"client_encoding",
+    b"DateStyle",
+    b"default_transaction_read_only",
+    b"in_hot_standby",
+    b"integer_datetimes",
+    b"IntervalStyle",
+    b"scram_iterations",
+    b"search_path",
+    b"server_encoding",
+    b"server_version",
+    b"standard_conforming_strings",
+    b"TimeZone",
+];
+
+/// What the client is told of a parameter; the upstream role is nobody's business. An extension can make a
+/// parameter of its own be reported: that is not on the list.
+pub(super) fn reported<'v>(name: &[u8], value: &'v [u8], who: &'v Who) -> Option<&'v [u8]> {
     match name {
-        b"session_authorization" => Some(user.as_bytes()),
+        b"session_authorization" => Some(who.user().as_bytes()),
         b"is_superuser" => Some(b"off"),
-        _ => Some(value),
+        _ if who.is_bypass() || REPORTED.contains(&name) => Some(value),
+        _ => None,
     }
 }
 
@@ -162,7 +182,10 @@ impl Session {
         let own = matches!(self.queue.front(), Some(Pending::Own { .. } | Pending::Prepare { .. }));
         match frame.tag {
             b'S' => self.on_parameter(&frame.body),
-            b'N' => self.put_report(b'N', &frame.body, None),
+            b'N' => {
+                let asked = self.queue.front().and_then(Pending::prepared).cloned();
+                self.put_report(b'N', &frame.body, asked.as_deref())
+            }
             b'A' if self.who.is_bypass() => {
                 self.forward(frame);
                 Ok(())
@@ -198,7 +221,7 @@ impl Session {
         if value != pinned && !self.who.is_bypass() {
             return Err(End::Fault("a pinned setting has changed".to_owned()));
         }
-        if let Some(value) = reported(name, value, self.who.user()) {
+        if let Some(value) = reported(name, value, &self.who) {
             crate::message::put_parameter(&mut self.client.outbound, name, value);
         }
         Ok(())
@@ -211,8 +234,11 @@ impl Session {
             frame::put(out, tag, |out| out.extend_from_slice(body));
             return Ok(());
         }
+        let names = Names::new(self.who.context(self.path.schemas(), &[]));
+        let text = prepared.map(|prepared| &*prepared.text);
+        let redactor = Redactor::new(names, text, self.said.iter());
         let texts = prepared.map(Prepared::texts);
-        Ok(answer::put_restricted(out, tag, body, &self.who.mark, texts)?)
+        Ok(answer::put_restricted(out, tag, body, &self.who.mark, texts, &redactor)?)
     }
 
     fn on_error(&mut self, body: &[u8]) -> Result<(), End> {
@@ -327,6 +353,7 @@ impl Session {
             // Later messages may have made portals of the next transaction already.
             if self.queue.is_empty() && self.batch == Batch::Closed {
                 self.names.drop_portals();
+                self.said.clear();
             }
             if std::mem::take(&mut self.catalog_touched) {
                 self.who.database.refresh_soon();

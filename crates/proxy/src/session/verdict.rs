@@ -111,8 +111,9 @@ impl Who {
         tokio::task::spawn_blocking(judging).await.unwrap_or(Err(Refused::Panic))
     }
 
-    fn enforce(&self, path: &[String], text: &str, types: &[u32]) -> Result<Cleared, Refused> {
-        let context = Context {
+    /// What this person's statements and answers are judged by.
+    pub(super) fn context<'a>(&'a self, path: &'a [String], types: &'a [u32]) -> Context<'a> {
+        Context {
             snapshot: &self.state.snapshot,
             policy: &self.state.bound,
             principal: &self.principal,
@@ -121,7 +122,11 @@ impl Who {
             mark: &self.mark,
             parameter_types: types,
             max_statement_bytes: self.max_statement_bytes,
-        };
+        }
+    }
+
+    fn enforce(&self, path: &[String], text: &str, types: &[u32]) -> Result<Cleared, Refused> {
+        let context = self.context(path, types);
         // Everything in the context is only read, so that a panic leaves nothing half done.
         match catch_unwind(AssertUnwindSafe(|| enforce(text, context))) {
             Ok(outcome) => outcome.map_err(Refused::Refusal),

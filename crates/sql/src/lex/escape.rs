@@ -195,7 +195,7 @@ fn valid_character(value: u32) -> Option<char> {
 pub(super) fn check_string(kind: TokenKind, token: &str, start: usize) -> Result<(), LexError> {
     let fail = |kind| Err(LexError { kind, offset: start });
     if kind == TokenKind::UnicodeString {
-        return match unescape_unicode(&plain_content(token)) {
+        return match unescape_unicode(&plain_content(token, 3)) {
             Ok(_) => Ok(()),
             Err(kind) => fail(kind),
         };
@@ -205,12 +205,30 @@ pub(super) fn check_string(kind: TokenKind, token: &str, start: usize) -> Result
     if valid { Ok(()) } else { fail(LexErrorKind::InvalidBytes) }
 }
 
-/// The content of `U&'…'` before its escapes are read: quotes undoubled, continuations joined.
-fn plain_content(token: &str) -> String {
+/// What a string constant stands for; `None` for a token of another kind, or escapes that are not valid.
+pub(super) fn string_value(kind: TokenKind, token: &str) -> Option<String> {
+    if kind == TokenKind::DollarString {
+        let tag = token.get(1..)?.find('$')? + 2;
+        return Some(token.get(tag..token.len().checked_sub(tag)?)?.to_owned());
+    }
+    if kind == TokenKind::EscapeString {
+        return String::from_utf8(escaped_content(token).ok()?).ok();
+    }
+    if kind == TokenKind::UnicodeString {
+        return unescape_unicode(&plain_content(token, 3)).ok();
+    }
+    if kind == TokenKind::NationalString {
+        return Some(plain_content(token, 2));
+    }
+    (kind == TokenKind::String).then(|| plain_content(token, 1))
+}
+
+/// The content of a string whose first body starts at `at`, before its escapes are read: quotes undoubled,
+/// continuations joined.
+fn plain_content(token: &str, mut at: usize) -> String {
     let mut content = Vec::with_capacity(token.len());
     let scanner = Scanner::new(token);
     let bytes = token.as_bytes();
-    let mut at = 3;
     while let Some(byte) = bytes.get(at) {
         at += 1;
         if *byte != b'\'' {

@@ -325,6 +325,15 @@ pub fn lex(text: &str, limits: Limits) -> Result<Tokens, LexError> {
     Ok(Tokens { list })
 }
 
+/// What the string constants of a text stand for, as far as it can be lexed; no limits, for a text that passed them.
+#[must_use]
+pub fn strings(text: &str) -> Vec<String> {
+    let limits = Limits { tokens: usize::MAX, nesting: usize::MAX };
+    let Ok(tokens) = lex(text, limits) else { return Vec::new() };
+    let values = tokens.iter().map(|token| escape::string_value(token.kind, token.text(text)));
+    values.flatten().collect()
+}
+
 /// Whether `token` is the word UESCAPE behind a `U&` token: it changes what the token before it means.
 fn is_uescape(text: &str, before: Option<&Token>, token: Token) -> bool {
     let Some(before) = before else { return false };

@@ -212,6 +212,14 @@ fn tokens_are_found_by_offset_and_by_partner() {
 }
 
 #[test]
+fn strings_read_as_their_values() {
+    let text =
+        "select 'it''s', e'a\\n\\'b', u&'\\0061', $t$ $$ $t$, 'a'\n'b', n'c', \"no\", 1, b'01'";
+    assert_eq!(strings(text), ["it's", "a\n'b", "a", " $$ ", "ab", "c"]);
+    assert!(strings("select 'open").is_empty());
+}
+
+#[test]
 fn names_are_unquoted() {
     let check = |token, name| assert_eq!(unquote_identifier(token), name);
     check("Abc", "abc");
