@@ -409,3 +409,51 @@ fn truncate_takes_every_row_or_none() {
     max.run("TRUNCATE ONLY visits");
     assert_eq!(said(&max.simple("SELECT count(*) FROM visits")), "0");
 }
+
+#[test]
+fn what_a_query_makes_holds_what_its_maker_may_see() {
+    let stage = Stage::new();
+    stage.cluster.admin(e2e::stage::PLAIN).run("GRANT CREATE ON SCHEMA public TO pgcordon");
+    refused(&mut stage.client("rita"), "CREATE TABLE mine AS SELECT 1", "42501", "not granted");
+    refused(&mut stage.client("rita"), "SELECT 1 INTO mine", "42501", "not granted");
+    let rules = "  public.made:\n    - { name: all, to: [viewer], rows: all }\n  public.items:\n";
+    let granted = policy()
+        .replace(
+            "sales_rep: { includes: [viewer] }",
+            "sales_rep: { includes: [viewer], statements: [create] }",
+        )
+        .replace("  public.items:\n", rules);
+    // A rule for a relation that nowhere exists would be a mistake.
+    let mut admin = stage.cluster.admin(e2e::stage::PLAIN);
+    admin.run("CREATE TABLE made (id int, region text); GRANT SELECT ON made TO pgcordon");
+    // An unknown name has the catalog looked at.
+    refused(&mut stage.client("rita"), "SELECT * FROM made", "42P01", "made");
+    stage.proxy.reload(&granted);
+    let arrived = e2e::process::poll(e2e::process::PATIENCE, || {
+        stage.client("rita").simple("SELECT * FROM made").error.is_none().then_some(())
+    });
+    assert!(arrived.is_some(), "{}", stage.proxy.log());
+    admin.run("DROP TABLE made");
+    stage.client("rita").run("CREATE TABLE made AS SELECT id, region FROM orders");
+    let mut rita = stage.client("rita");
+    let own = said(&rita.simple("SELECT count(*) FROM orders"));
+    assert_eq!(said(&rita.simple("SELECT count(*) FROM made")), own);
+    assert_eq!(said(&rita.simple("SELECT count(*) FROM made WHERE region <> 'North'")), "0");
+    refused(&mut rita, "CREATE TABLE leak AS SELECT * FROM payroll", "42P01", "payroll");
+    refused(&mut rita, "CREATE TEMP TABLE t AS SELECT 1", "0A000", "temporary");
+    rita.run("SELECT id INTO public.unruled FROM orders");
+    refused(&mut rita, "SELECT * FROM unruled", "42P01", "unruled");
+    // A view is read as its definition, by the reader's rules; what its maker may not see stays out.
+    rita.run("CREATE VIEW seen AS SELECT o.id, o.region FROM orders o");
+    assert_eq!(said(&rita.simple("SELECT count(*) FROM seen")), own);
+    assert_eq!(said(&stage.client("ralf").simple("SELECT count(*) FROM seen")), "0");
+    assert_eq!(said(&stage.client("max").simple("SELECT count(*) FROM seen")), own);
+    refused(
+        &mut rita,
+        "CREATE OR REPLACE VIEW seen AS SELECT 1 AS id, 'x' AS region",
+        "0A000",
+        "exists",
+    );
+    rita.run("CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM orders");
+    refused(&mut rita, "SELECT * FROM counted", "42P01", "counted");
+}

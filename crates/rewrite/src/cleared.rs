@@ -42,6 +42,8 @@ pub enum StatementKind {
     Explain,
     /// LOCK TABLE, TRUNCATE.
     Object,
+    /// CREATE TABLE AS and its kin: the catalog changes.
+    Create,
     /// Anything else; only a principal with `bypass` can send it.
     Other,
 }

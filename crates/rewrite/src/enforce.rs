@@ -12,11 +12,11 @@ use pgcordon_sql::analyze::{
     self, Analysis, Carrier, Discard, Kind, Names, Outline, Statement, Utility, WriteKind,
 };
 use pgcordon_sql::parse::{Limits, Parsed};
-use pgcordon_sql::splice::Edit;
+use pgcordon_sql::splice::{Edit, qualified};
 
 use crate::cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
 use crate::lens::PolicyLens;
-use crate::plan::{Draft, Guard, Piece, Plan};
+use crate::plan::{Draft, Guard, Mark, Piece, Plan};
 use crate::read::Reader;
 use crate::write::Writer;
 use crate::{Context, LayerAnswer, Refusal, settings, verify};
@@ -136,8 +136,15 @@ fn statement_plan(
     Ok(cleared)
 }
 
-/// Tables that LOCK and TRUNCATE name are written qualified.
+/// Tables that LOCK and TRUNCATE name, and what CREATE makes, are written qualified.
 fn objects(context: Context<'_>, statement: &Statement, plan: &mut Plan) {
+    if let Some(made) = &statement.made {
+        let (schema, name) = (made.schema.clone(), made.name.clone());
+        let text = qualified(&schema, &name);
+        let name = Some(name);
+        let mark = Mark { offset: 0, schema, name, guard: Guard::Made };
+        plan.mark(made.range.clone(), text, vec![mark]);
+    }
     for access in &statement.accesses {
         match access.role {
             analyze::Role::Object => {}
@@ -219,6 +226,10 @@ impl Outcome<'_> {
             Carrier::Explain => {
                 granted(self.context, StatementGrant::Explain, carrier.name())?;
                 ClearedStatement::plain(StatementKind::Explain, Effect::None)
+            }
+            Carrier::Create(_) => {
+                granted(self.context, StatementGrant::Create, carrier.name())?;
+                ClearedStatement::plain(StatementKind::Create, Effect::None)
             }
         };
         Ok((Outline::Carrier(carrier.clone(), Box::new(outline)), cleared))

@@ -30,6 +30,8 @@ pub(crate) enum Guard {
     Inserted { check: bool },
     /// A command names it whole: LOCK, TRUNCATE.
     Object,
+    /// The statement makes it.
+    Made,
     /// Not a relation: a CTE of ours.
     Name,
 }

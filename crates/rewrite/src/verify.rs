@@ -104,7 +104,7 @@ impl Check<'_> {
 
     fn guarded(&self, mark: &Mark, named: &Named) -> Result<(), Refusal> {
         let safe = match (&mark.guard, &named.place) {
-            (Guard::Object, Place::Object) => true,
+            (Guard::Object, Place::Object) | (Guard::Made, Place::Made) => true,
             (Guard::Free | Guard::Name, Place::OnlyItem { .. } | Place::Elsewhere) => true,
             (Guard::Scan { condition: wanted }, Place::OnlyItem { condition }) => {
                 let ours = named.alias.as_deref() == Some("pgcordon_scan");
@@ -127,6 +127,7 @@ impl Check<'_> {
                 Guard::Free
                 | Guard::Name
                 | Guard::Object
+                | Guard::Made
                 | Guard::Scan { .. }
                 | Guard::Changed { .. }
                 | Guard::Inserted { .. },
@@ -134,6 +135,7 @@ impl Check<'_> {
                 | Place::Changed { .. }
                 | Place::Inserted { .. }
                 | Place::Object
+                | Place::Made
                 | Place::Elsewhere,
             ) => false,
         };

@@ -25,6 +25,13 @@ fn statements_that_carry_others() {
     check("kept_granted", "max", include_str!("cases/kept.sql"));
 }
 
+/// What a query makes: by a person who may not, and by one who may.
+#[test]
+fn relations_made_of_queries() {
+    check("create", "rita", include_str!("cases/create.sql"));
+    check("create_granted", "max", include_str!("cases/create.sql"));
+}
+
 /// LOCK and TRUNCATE: the first may truncate only what is all theirs.
 #[test]
 fn commands_on_whole_tables() {

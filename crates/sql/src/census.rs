@@ -40,6 +40,8 @@ pub enum Place {
     },
     /// Named as a whole table by a command.
     Object,
+    /// Made by the statement.
+    Made,
     /// Anywhere else.
     Elsewhere,
 }
@@ -114,6 +116,11 @@ fn statement(node: Node<'_>) -> Result<Census, Error> {
             }
         }
         other if crate::analyze::carried(other).is_some() => {
+            // SELECT INTO names its relation inside the query, where the walker meets it.
+            if let Some((_, Some(made), _)) = crate::analyze::creation(other) {
+                counter.visit(Node::RangeVar(made));
+                counter.place(Some(made), Place::Made);
+            }
             if let Some((_, inner)) = crate::analyze::carried(other) {
                 counter.walk(inner);
             }
@@ -158,7 +165,12 @@ impl Counter {
                 alias: relation.alias().and_then(nodes::Alias::aliasname).map(str::to_owned),
                 place: Place::Elsewhere,
             }),
-            Node::SelectStmt(select) => self.only_item(select),
+            Node::SelectStmt(select) => {
+                if let Some(into) = select.into_clause() {
+                    self.place(into.rel(), Place::Made);
+                }
+                self.only_item(select);
+            }
             Node::UpdateStmt(update) => {
                 self.changed(update.relation(), update.where_clause(), update.returning_clause());
             }

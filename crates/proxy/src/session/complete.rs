@@ -70,7 +70,7 @@ impl Session {
                     self.status = Status::Transaction;
                 }
             }
-            StatementKind::Other => self.catalog_touched = true,
+            StatementKind::Other | StatementKind::Create => self.catalog_touched = true,
             StatementKind::Transaction
             | StatementKind::Select
             | StatementKind::Insert

@@ -331,6 +331,7 @@ fn is_query(kind: StatementKind) -> bool {
         | StatementKind::Execute
         | StatementKind::Explain
         | StatementKind::Object
+        | StatementKind::Create
         | StatementKind::Other => false,
     }
 }

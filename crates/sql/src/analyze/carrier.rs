@@ -9,6 +9,7 @@ use std::ops::Range;
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{self, DefElem};
 
+use super::create::{Made, creation};
 use super::query::Want;
 use super::scope::Scope;
 use super::{Kind, Names, Walker};
@@ -34,6 +35,8 @@ pub enum Carrier {
     Prepared(String),
     /// EXPLAIN.
     Explain,
+    /// CREATE TABLE AS and its kin: the query makes a relation.
+    Create(Made),
 }
 
 impl Carrier {
@@ -44,6 +47,7 @@ impl Carrier {
             Self::Cursor { .. } => "DECLARE CURSOR",
             Self::Prepared(_) => "PREPARE",
             Self::Explain => "EXPLAIN",
+            Self::Create(made) => made.statement(),
         }
     }
 }
@@ -60,7 +64,9 @@ pub(crate) fn carried(node: Node<'_>) -> Option<(Carrier, Node<'_>)> {
             Some((Carrier::Prepared(name), prepare.query()))
         }
         Node::ExplainStmt(explain) => Some((Carrier::Explain, explain.query())),
-        _ => None,
+        // SELECT INTO carries itself: its kind is told by `outline_of`.
+        Node::SelectStmt(_) => None,
+        other => creation(other).map(|(made, _, query)| (Carrier::Create(made), query)),
     }
 }
 

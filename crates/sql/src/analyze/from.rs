@@ -72,7 +72,7 @@ impl<'a> Walker<'a> {
         {
             self.out.names.extend(offset(relation.location));
             let mut item = derived(name.to_owned(), columns);
-            apply_alias(&mut item, relation.alias())?;
+            self.apply_alias(&mut item, relation.alias())?;
             return Ok(item);
         }
         let id = self.resolve(relation)?;
@@ -109,7 +109,7 @@ impl<'a> Walker<'a> {
             accesses: access..access + 1,
             origins: Vec::new(),
         };
-        apply_alias(&mut item, relation.alias())?;
+        self.apply_alias(&mut item, relation.alias())?;
         Ok(item)
     }
 
@@ -128,7 +128,7 @@ impl<'a> Walker<'a> {
     ) -> Result<usize, Error> {
         let alias = relation.alias().and_then(nodes::Alias::aliasname);
         let name = relation.relname().unwrap_or_default();
-        if alias.unwrap_or(name).starts_with(crate::RESERVED_PREFIX) {
+        if self.reserved(alias.unwrap_or(name)) {
             return Err(Error::unsupported("a name that begins with pgcordon", relation.location));
         }
         let parts = 1
@@ -145,6 +145,22 @@ impl<'a> Walker<'a> {
             only: !relation.inh,
         });
         Ok(self.out.accesses.len() - 1)
+    }
+
+    /// A name of ours. In a view's definition it is harmless: CREATE VIEW through us has stored our own scans there, and
+    /// what we write around them names its scans anew.
+    fn reserved(&self, name: &str) -> bool {
+        self.views == 0 && name.starts_with(crate::RESERVED_PREFIX)
+    }
+
+    /// As [`apply_alias`], but a view's definition may hold names of ours.
+    fn apply_alias(&self, item: &mut Item<'_>, alias: Option<&nodes::Alias>) -> Result<(), Error> {
+        let name = alias.and_then(nodes::Alias::aliasname).unwrap_or_default();
+        if self.reserved(name) {
+            return Err(Error::unsupported("a name that begins with pgcordon", -1));
+        }
+        apply_alias(item, alias);
+        Ok(())
     }
 
     /// The columns of a CTE in scope by that name.
@@ -254,7 +270,7 @@ impl<'a> Walker<'a> {
             self.condition(Shape::OPAQUE);
         }
         let mut item = derived(String::new(), Rc::new(columns));
-        apply_alias(&mut item, query.alias())?;
+        self.apply_alias(&mut item, query.alias())?;
         Ok(item)
     }
 
@@ -285,7 +301,7 @@ impl<'a> Walker<'a> {
         }
         let open = list.is_empty();
         let mut item = derived(name.unwrap_or_default(), Rc::new(Columns { list, open }));
-        apply_alias(&mut item, function.alias())?;
+        self.apply_alias(&mut item, function.alias())?;
         if open {
             name_single_column(&mut item);
         }
@@ -340,7 +356,7 @@ impl<'a> Walker<'a> {
             list.push(OutColumn { name, shape: Shape::OPAQUE, denied: false });
         }
         let mut item = derived("xmltable".to_owned(), Rc::new(Columns { list, open: false }));
-        apply_alias(&mut item, table.alias())?;
+        self.apply_alias(&mut item, table.alias())?;
         Ok(item)
     }
 
@@ -409,6 +425,15 @@ impl<'a> Walker<'a> {
     }
 }
 
+/// Gives an item its alias and column aliases.
+fn apply_alias(item: &mut Item<'_>, alias: Option<&nodes::Alias>) {
+    let Some(alias) = alias else { return };
+    let name = alias.aliasname().unwrap_or_default();
+    name.clone_into(&mut item.name);
+    item.rel_visible = true;
+    item.renamed = alias.colnames().iter().filter_map(Node::as_str).map(str::to_owned).collect();
+}
+
 fn finish_join<'a>(
     mut items: Vec<Item<'a>>,
     merged: Option<Columns>,
@@ -419,7 +444,7 @@ fn finish_join<'a>(
     if let Some(alias) = join.alias() {
         let columns = merged.unwrap_or_else(|| all_columns(&items));
         let mut item = derived(String::new(), Rc::new(columns));
-        apply_alias(&mut item, Some(alias))?;
+        join_alias(&mut item, alias)?;
         return Ok(vec![item]);
     }
     if let Some(columns) = merged {
@@ -429,7 +454,7 @@ fn finish_join<'a>(
         if let Some(alias) = join.join_using_alias() {
             let list = columns.list.iter().take(common.len()).cloned().collect();
             let mut item = derived(String::new(), Rc::new(Columns { list, open: false }));
-            apply_alias(&mut item, Some(alias))?;
+            join_alias(&mut item, alias)?;
             item.cols_visible = false;
             items.push(item);
         }
@@ -505,19 +530,6 @@ fn name_single_column(item: &mut Item<'_>) {
     item.source = Source::Derived(Rc::new(Columns { list, open: true }));
 }
 
-/// Gives an item its alias and column aliases.
-pub(super) fn apply_alias(item: &mut Item<'_>, alias: Option<&nodes::Alias>) -> Result<(), Error> {
-    let Some(alias) = alias else { return Ok(()) };
-    let name = alias.aliasname().unwrap_or_default();
-    if name.starts_with(crate::RESERVED_PREFIX) {
-        return Err(Error::unsupported("a name that begins with pgcordon", -1));
-    }
-    name.clone_into(&mut item.name);
-    item.rel_visible = true;
-    item.renamed = alias.colnames().iter().filter_map(Node::as_str).map(str::to_owned).collect();
-    Ok(())
-}
-
 /// A relation's name as the client would read it in PostgreSQL's error.
 pub(super) fn spelled(relation: &nodes::RangeVar) -> String {
     let name = relation.relname().unwrap_or_default();
@@ -541,4 +553,12 @@ fn located(error: Error, location: i32) -> Error {
         Error::Operator { name, .. } => Error::Operator { name, offset: offset(location) },
         other => other,
     }
+}
+
+fn join_alias(item: &mut Item<'_>, alias: &nodes::Alias) -> Result<(), Error> {
+    if alias.aliasname().unwrap_or_default().starts_with(crate::RESERVED_PREFIX) {
+        return Err(Error::unsupported("a name that begins with pgcordon", -1));
+    }
+    apply_alias(item, Some(alias));
+    Ok(())
 }

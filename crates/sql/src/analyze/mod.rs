@@ -13,6 +13,7 @@
 
 mod call;
 mod carrier;
+mod create;
 mod expression;
 mod from;
 mod leaf;
@@ -35,6 +36,8 @@ use pg_raw_parse::Node;
 pub use call::allowed_function;
 pub use carrier::Carrier;
 pub(crate) use carrier::carried;
+pub(crate) use create::creation;
+pub use create::{Made, NewRelation};
 pub use object::ObjectCommand;
 pub(crate) use object::object_command;
 pub use scope::Visibility;
@@ -226,6 +229,8 @@ pub struct Statement {
     pub names: Vec<usize>,
     /// Functions and operators outside `pg_catalog`.
     pub calls: Vec<Call>,
+    /// The relation that it makes.
+    pub made: Option<NewRelation>,
     /// Primary keys that stand in GROUP BY.
     pub group_keys: Vec<GroupKey>,
     /// System columns (`ctid` and kin) that are asked for.
@@ -307,7 +312,7 @@ impl Path<'_> {
     fn keeps(&self, statement: &Statement) -> Result<(), Error> {
         let kept = match &statement.kind {
             Kind::Carrier(Carrier::Cursor { .. } | Carrier::Prepared(_), _) => true,
-            Kind::Carrier(Carrier::Explain, _)
+            Kind::Carrier(Carrier::Explain | Carrier::Create(_), _)
             | Kind::Select
             | Kind::Write(_)
             | Kind::CopyOut(_)
@@ -386,6 +391,8 @@ struct Walker<'a> {
     depth: Cell<usize>,
     /// How many views deep this text is.
     views: usize,
+    /// Location of the name that SELECT INTO may make.
+    into: Option<i32>,
     /// Extension or user base types met: they can make an operator outside `pg_catalog` the best match.
     foreign_types: Vec<crate::catalog::Oid>,
     operators: Vec<call::OperatorUse>,
@@ -405,6 +412,7 @@ impl<'a> Walker<'a> {
             target_uses: Vec::new(),
             names: Vec::new(),
             calls: Vec::new(),
+            made: None,
             group_keys: Vec::new(),
             system_uses: Vec::new(),
             whole_rows: Vec::new(),
@@ -421,6 +429,7 @@ impl<'a> Walker<'a> {
             out,
             depth: Cell::new(0),
             views,
+            into: None,
             foreign_types: Vec::new(),
             operators: Vec::new(),
             wide: Vec::new(),
@@ -445,6 +454,8 @@ impl<'a> Walker<'a> {
     )]
     fn top(&mut self, node: Node<'a>) -> Result<Kind, Error> {
         let kind = match node {
+            Node::SelectStmt(select) if select.into_clause().is_some() => self.create(node)?,
+            Node::CreateTableAsStmt(_) | Node::ViewStmt(_) => self.create(node)?,
             Node::SelectStmt(select) => {
                 self.select(select, None, query::Want::Nothing)?;
                 self.out.gives_rows = true;

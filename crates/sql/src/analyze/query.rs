@@ -47,10 +47,7 @@ impl<'a> Walker<'a> {
         outer: Option<&Scope<'a, '_>>,
         want: Want,
     ) -> Result<Columns, Error> {
-        if let Some(into) = select.into_clause() {
-            let location = into.rel().map_or(-1, |relation| relation.location);
-            return Err(Error::unsupported("SELECT INTO", location));
-        }
+        self.admit_into(select)?;
         if select.op != SetOperation::SETOP_NONE {
             return self.set_operation(select, outer, want);
         }

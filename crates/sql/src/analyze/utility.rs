@@ -5,8 +5,8 @@ use pg_raw_parse::nodes::{self, DiscardMode, TransactionStmtKind, VariableSetKin
 
 use super::query::Want;
 use super::{
-    Carrier, CopyRelation, Kind, ObjectCommand, Role, Scan, Seen, Visibility, Walker, carried,
-    object_command,
+    Carrier, CopyRelation, Kind, Made, ObjectCommand, Role, Scan, Seen, Visibility, Walker,
+    carried, object_command,
 };
 use crate::error::{Error, offset};
 use crate::parse::Parsed;
@@ -298,6 +298,9 @@ pub fn outline(parsed: &Parsed<'_>) -> Result<Vec<Outline>, Error> {
 )]
 pub(crate) fn outline_of(node: Node<'_>) -> Result<Outline, Error> {
     Ok(match node {
+        Node::SelectStmt(select) if select.into_clause().is_some() => {
+            Outline::Carrier(Carrier::Create(Made::Into), Box::new(Outline::Select))
+        }
         Node::SelectStmt(_) => Outline::Select,
         Node::InsertStmt(_) => Outline::Insert,
         Node::UpdateStmt(_) => Outline::Update,
