@@ -19,6 +19,8 @@ pub struct ServerError {
 pub struct ResultSet {
     /// Names of the columns; empty without a RowDescription.
     pub columns: Vec<String>,
+    /// OIDs of their types.
+    pub types: Vec<u32>,
     /// Text values.
     pub rows: Vec<Vec<Option<String>>>,
     /// The command tag; empty when the statement failed.
@@ -66,7 +68,10 @@ impl Answer {
         let mut current = ResultSet::default();
         for message in messages {
             match message.kind {
-                b'T' => current.columns = message.columns(),
+                b'T' => {
+                    current.columns = message.columns();
+                    current.types = message.types();
+                }
                 b'D' => current.rows.push(message.row()),
                 b'd' => current.copied.push(message.text()),
                 b'C' | b'I' | b's' => {

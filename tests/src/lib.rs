@@ -9,16 +9,19 @@
 
 pub mod answer;
 pub mod cluster;
+pub mod compare;
 pub mod process;
 pub mod proxy;
 pub mod script;
 pub mod stage;
+pub mod twin;
 pub mod wire;
 
 pub use answer::{Answer, ResultSet, ServerError};
 pub use cluster::Cluster;
 pub use proxy::Proxy;
 pub use stage::Stage;
+pub use twin::Twin;
 pub use wire::Client;
 
 /// The repository's root.

@@ -199,14 +199,15 @@ fn build() -> PathBuf {
     let profile_folder = test.ancestors().nth(2).expect("cargo puts tests into deps");
     let target = profile_folder.parent().expect("a profile's folder is in the target folder");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "-p", "pgcordon-cli", "--target-dir"]).arg(target);
+    // The whole workspace as in run.sh: another set of packages would build the dependencies again.
+    cargo.args(["build", "--quiet", "--workspace", "--all-targets", "--target-dir"]).arg(target);
     if profile_folder.ends_with("release") {
         cargo.arg("--release");
     }
     let status = cargo.current_dir(crate::repository()).status();
     assert!(
         status.is_ok_and(|status| status.success()),
-        "`cargo build -p pgcordon-cli` failed; build it first or set PGCORDON_BIN"
+        "`cargo build --workspace` failed; build it first or set PGCORDON_BIN"
     );
     profile_folder.join("pgcordon")
 }

@@ -264,6 +264,20 @@ impl Message {
         names
     }
 
+    /// Type OIDs of a RowDescription.
+    #[must_use]
+    pub fn types(&self) -> Vec<u32> {
+        let mut rest = self.body.get(2..).unwrap_or_default();
+        let mut types = Vec::new();
+        while let Some(end) = rest.iter().position(|byte| *byte == 0) {
+            // After the name: the table's OID, the column's number, then the type's OID.
+            let oid = rest.get(end + 7..end + 11).and_then(|oid| <[u8; 4]>::try_from(oid).ok());
+            types.extend(oid.map(u32::from_be_bytes));
+            rest = rest.get(end + 19..).unwrap_or_default();
+        }
+        types
+    }
+
     /// Values of a DataRow.
     #[must_use]
     pub fn row(&self) -> Vec<Option<String>> {

@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Show what each layer answers to a statement, and what PostgreSQL would get; runs nothing
     Explain(Explain),
+    /// Print the policy of one database as PostgreSQL's own roles, privileges, row policies and views
+    ExportSql(ExportSql),
 }
 
 /// Options of `serve`.
@@ -99,6 +101,22 @@ pub(crate) struct Explain {
     pub(crate) sql: String,
 }
 
+/// Options of `export-sql`.
+#[derive(Args, Debug)]
+pub(crate) struct ExportSql {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// The database name that clients connect with
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: String,
+
+    /// Give the roles the passwords of the policy file, as SCRAM verifiers
+    #[arg(long)]
+    pub(crate) passwords: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -129,6 +147,8 @@ mod tests {
             "pgcordon explain --config a.yaml --as rita",
             Err(ErrorKind::MissingRequiredArgument),
         );
+        check("pgcordon export-sql --config a.yaml --database shop --passwords", Ok(()));
+        check("pgcordon export-sql --config a.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon password hunter2", Err(ErrorKind::UnknownArgument));
     }
 }

@@ -11,6 +11,7 @@ mod check;
 mod console;
 mod demo;
 mod explain;
+mod export;
 mod failure;
 mod log;
 mod password;
@@ -43,6 +44,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => runtime()?.block_on(serve::run(&serve)),
         Command::Demo(demo) => runtime()?.block_on(demo::run(&demo)),
         Command::Check(check) => runtime()?.block_on(check::run(&check)),
+        Command::ExportSql(export) => runtime()?.block_on(export::run(&export)),
         Command::Explain(explain) => runtime()?.block_on(explain::run(&explain)),
     }
 }

@@ -17,7 +17,7 @@ use pgcordon_sql::template::Template;
 use crate::attribute::text_constant;
 use crate::audience::Audience;
 use crate::combine::{any, every};
-use crate::decide::{Command, Decision, Denial, Expression, Filter};
+use crate::decide::{AppliedRule, Command, Decision, Denial, Expression, Filter};
 use crate::merge;
 use crate::name::QualifiedName;
 use crate::principal::Principal;
@@ -203,6 +203,45 @@ impl BoundPolicy {
         relation: RelationId,
         command: Command,
     ) -> Result<Decision, Denial> {
+        let (rules, values) = self.applicable(principal, relation, command)?;
+        rules.decision(command, &values)
+    }
+
+    /// The rules that a command of a principal meets, one by one, as [`BoundPolicy::decide`] joins them. For
+    /// `export-sql`: PostgreSQL joins them itself.
+    ///
+    /// # Errors
+    /// As [`BoundPolicy::decide`].
+    pub fn applied(
+        &self,
+        principal: &Principal,
+        relation: RelationId,
+        command: Command,
+    ) -> Result<Vec<AppliedRule>, Denial> {
+        let (rules, values) = self.applicable(principal, relation, command)?;
+        let (reads, makes) = parts(command);
+        let part = |wanted: bool, rows| if wanted { values.filter(rows) } else { Filter::All };
+        let all = rules.permissive.iter().chain(&rules.restrictive);
+        let applied = all.map(|rule| AppliedRule {
+            name: rule.name.clone(),
+            restrictive: rule.restrictive,
+            using: part(reads, &rule.rows),
+            check: part(makes, &rule.check),
+        });
+        Ok(applied.collect())
+    }
+
+    /// The functions that `functions: allow` names, as schema and name.
+    pub fn functions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.functions.iter().map(|function| (function.schema.as_str(), function.name.as_str()))
+    }
+
+    fn applicable(
+        &self,
+        principal: &Principal,
+        relation: RelationId,
+        command: Command,
+    ) -> Result<(Applicable<'_>, Values<'_>), Denial> {
         if !self.in_scope(&principal.database, relation) {
             return Err(Denial::NoRule);
         }
@@ -222,7 +261,8 @@ impl BoundPolicy {
         if rules.permissive.is_empty() {
             return Err(Denial::CommandNotGranted);
         }
-        rules.decision(command, &Values::of(&rules, command, principal)?)
+        let values = Values::of(&rules, command, principal)?;
+        Ok((rules, values))
     }
 
     /// How the policy speaks of a relation, whoever asks.
@@ -248,13 +288,18 @@ impl BoundPolicy {
     }
 }
 
+/// Whether a command meets existing rows, and whether it makes new ones.
+fn parts(command: Command) -> (bool, bool) {
+    match command {
+        Command::Select | Command::Delete | Command::Truncate => (true, false),
+        Command::Insert => (false, true),
+        Command::Update => (true, true),
+    }
+}
+
 impl Applicable<'_> {
     fn decision(&self, command: Command, values: &Values<'_>) -> Result<Decision, Denial> {
-        let (reads, makes) = match command {
-            Command::Select | Command::Delete | Command::Truncate => (true, false),
-            Command::Insert => (false, true),
-            Command::Update => (true, true),
-        };
+        let (reads, makes) = parts(command);
         let using = if reads { self.filter(|rule| &rule.rows, values) } else { Filter::All };
         let check = if makes { self.filter(|rule| &rule.check, values) } else { Filter::All };
         let columns = match command {

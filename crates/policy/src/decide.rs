@@ -104,6 +104,19 @@ pub struct Decision {
     pub rules: Vec<String>,
 }
 
+/// One rule as one command of one principal meets it: what `CREATE POLICY` says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AppliedRule {
+    /// Its name in the policy.
+    pub name: String,
+    /// AND; a permissive one is OR.
+    pub restrictive: bool,
+    /// Rows that may be seen or touched; `All` where the command meets none.
+    pub using: Filter,
+    /// New rows; `All` where the command makes none.
+    pub check: Filter,
+}
+
 /// Why a principal may not do that to that relation.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Denial {

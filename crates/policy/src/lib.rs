@@ -57,7 +57,7 @@ pub mod yaml;
 
 pub use bound::{BoundPolicy, Coverage};
 pub use database::Database;
-pub use decide::{Cell, ColumnAccess, Command, Decision, Denial, Expression, Filter};
+pub use decide::{AppliedRule, Cell, ColumnAccess, Command, Decision, Denial, Expression, Filter};
 pub use grant::StatementGrant;
 pub use mistake::{Mistake, MistakeKind, Place, Report, Source, did_you_mean};
 pub use policy::{Policy, load};

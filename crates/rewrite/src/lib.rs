@@ -7,6 +7,7 @@
 mod catalog;
 mod cleared;
 mod enforce;
+mod export;
 mod known;
 mod lens;
 mod mark;
@@ -20,6 +21,7 @@ mod write;
 
 pub use cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
 pub use enforce::{enforce, explain};
+pub use export::{Export, ExportRequest, export_sql};
 pub use known::{Known, Names};
 pub use mark::{Mark, Violation};
 pub use refusal::{ClientMessage, Refusal};

@@ -46,6 +46,8 @@ pub struct Template {
     pub columns: Vec<crate::catalog::ColumnId>,
     /// Reads other relations through a sub-select.
     pub has_subquery: bool,
+    /// Indexes of pieces that name a relation of a sub-select, and which one.
+    pub relations: Vec<(usize, RelationId)>,
     /// Identifiers in the text, when it has a sub-select: an alias of that name could be captured inside.
     pub names: Vec<String>,
 }
@@ -274,6 +276,11 @@ impl Source {
         relation: &Relation,
     ) -> Template {
         let mut marks: Vec<(Range<usize>, Vec<Piece>)> = Vec::new();
+        let mut named = Vec::new();
+        for (id, edit) in found.relations {
+            named.push((edit.range.start, id));
+            marks.push((edit.range, vec![Piece::Text(edit.text)]));
+        }
         let mut columns = Vec::new();
         for (column, range) in found.columns {
             let Some(column) = column else { continue };
@@ -289,10 +296,12 @@ impl Source {
             marks.push((range, vec![Piece::Value(index)]));
         }
         marks.sort_by_key(|(range, _)| (range.start, range.end));
-        let mut pieces = Vec::new();
+        let (mut pieces, mut relations) = (Vec::new(), Vec::new());
         let mut done = PREFIX.len();
         for (range, parts) in marks {
             pieces.push(Piece::Text(self.sql[done..range.start].to_owned()));
+            let here = named.iter().filter(|(start, _)| *start == range.start && !range.is_empty());
+            relations.extend(here.map(|(_, id)| (pieces.len(), *id)));
             pieces.extend(parts);
             done = range.end;
         }
@@ -305,6 +314,7 @@ impl Source {
             placeholders: self.placeholders.clone(),
             columns,
             has_subquery: found.has_subquery,
+            relations,
             names,
         }
     }

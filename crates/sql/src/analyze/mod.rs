@@ -509,8 +509,10 @@ impl<'a> Walker<'a> {
 pub(crate) struct CompiledExpression {
     /// References to the protected relation: its column, or `None` for the whole row.
     pub(crate) columns: Vec<(Option<ColumnId>, Range<usize>)>,
-    /// Qualifies functions and relations.
+    /// Qualifies functions.
     pub(crate) edits: Vec<Edit>,
+    /// Relations of sub-selects, each with the edit that qualifies it.
+    pub(crate) relations: Vec<(RelationId, Edit)>,
     /// Reads other relations.
     pub(crate) has_subquery: bool,
 }
@@ -569,14 +571,14 @@ pub(crate) fn compile_expression(
 
 impl Walker<'_> {
     fn compiled(self) -> CompiledExpression {
-        let mut edits = Vec::new();
         let mut columns = Vec::new();
-        for access in &self.out.accesses {
+        let relations = self.out.accesses.iter().map(|access| {
             let relation = self.names.snapshot.relation(access.relation);
             let only = if access.only { "ONLY " } else { "" };
             let text = format!("{only}{}", relation.qualified());
-            edits.push(Edit { range: access.range.clone(), text });
-        }
+            (access.relation, Edit { range: access.range.clone(), text })
+        });
+        let relations: Vec<(RelationId, Edit)> = relations.collect();
         for used in &self.out.target_uses {
             let column = match used.part {
                 TargetPart::Column(column) => Some(column),
@@ -590,7 +592,7 @@ impl Walker<'_> {
                 range.start <= edit.range.start && edit.range.end <= range.end
             })
         };
-        edits.extend(self.out.edits.into_iter().filter(|edit| !inside(edit)));
-        CompiledExpression { columns, edits, has_subquery: !self.out.accesses.is_empty() }
+        let edits = self.out.edits.into_iter().filter(|edit| !inside(edit)).collect();
+        CompiledExpression { has_subquery: !relations.is_empty(), columns, edits, relations }
     }
 }
