@@ -166,3 +166,113 @@ UPDATE customers SET name = NULL WHERE id IN (1, 4);
 INSERT INTO measures_old VALUES ('West', '2024-05-06', 5);
 -- update a partition by name
 UPDATE measures_new SET value = 0 RETURNING region, day;
+-- insert select foreign before unique
+INSERT INTO customers (id, region, name, email) SELECT 1, 'West', 'x', 'nora@example.com';
+-- insert select foreign before not null
+INSERT INTO customers (id, region, name, email) SELECT 56, 'West', NULL, 'w@x';
+-- insert select duplicate before a foreign row
+INSERT INTO customers (id, region, name, email) SELECT id, CASE id WHEN 1 THEN region ELSE 'West' END, name, 'w@x' || id FROM customers ORDER BY id;
+-- insert select constants of other types
+INSERT INTO orders (id, region, customer_id, placed, amount, note) SELECT '90', 'North', 1, '2025-05-05', '7.5', NULL RETURNING *;
+-- insert select constants beside a star
+INSERT INTO visits (region, what, at) SELECT c.*, '2025-01-09' FROM (SELECT region, name FROM customers) AS c RETURNING region, what, at;
+-- insert select without column list
+INSERT INTO orders SELECT id + 100, region, customer_id, '2025-06-06', amount FROM orders WHERE id < 6;
+-- insert select union
+INSERT INTO visits (region, what) SELECT 'North', 'a' UNION ALL SELECT 'North', 'b' UNION ALL SELECT region, name FROM customers WHERE id = 1;
+-- insert select grouped by the key
+INSERT INTO visits (region, what) SELECT region, name FROM customers GROUP BY id;
+-- insert select in parentheses
+INSERT INTO visits (region, what) (SELECT region, name FROM customers ORDER BY id LIMIT 2) RETURNING what;
+-- insert select too many columns
+INSERT INTO visits (region) SELECT region, name FROM customers;
+-- insert select not exists
+INSERT INTO customers (id, region, name, email) SELECT 57, 'North', 'x', 'v@x' WHERE NOT EXISTS (SELECT 1 FROM customers WHERE id = 57);
+-- insert values from a sub-select, foreign before not null
+INSERT INTO customers (id, region, name, email) VALUES (58, (SELECT max(capital) FROM regions), NULL, 'u@x');
+-- insert values from a function, foreign before not null
+INSERT INTO customers (id, region, name, email) VALUES (59, initcap('west'), NULL, 't@x');
+-- insert parts of a column
+INSERT INTO customers (id, region, name, email, tags[1], tags[2]) VALUES (60, 'North', 'x', 's@x', 'a', 'b') RETURNING tags;
+-- insert a value of the wrong type
+INSERT INTO customers (id, region, name, email) VALUES (true, 'North', 'x', 'r@x');
+-- insert into a partitioned table by select
+INSERT INTO measures SELECT region, day + 1, value FROM measures RETURNING region, day;
+-- insert into a partitioned table by select, foreign
+INSERT INTO measures SELECT 'West', day + 1, value FROM measures;
+-- update foreign before not null
+UPDATE customers SET region = 'West', name = NULL WHERE id IN (1, 4);
+-- update foreign before unique
+UPDATE customers SET email = 'nina@example.com', region = 'West' WHERE id IN (1, 4);
+-- update not null before the next foreign row
+UPDATE customers SET name = NULL, region = CASE WHEN id IN (1, 4) THEN region ELSE 'West' END;
+-- update row of values, foreign before not null
+UPDATE customers SET (region, name) = ('West', NULL) WHERE id IN (1, 4);
+-- update row from a query, foreign before not null
+UPDATE customers SET (name, region) = (SELECT NULL::text, r.name FROM regions r WHERE r.name = 'West') WHERE id IN (1, 4);
+-- update row from a query without rows
+UPDATE customers SET (name, region) = (SELECT 'x', r.name FROM regions r WHERE r.name = 'Nowhere') WHERE id IN (1, 4);
+-- update row from a query with too many rows
+UPDATE customers SET (name, region) = (SELECT 'x', c.region FROM customers c) WHERE id IN (1, 4);
+-- update to the same region, typed by its column
+UPDATE orders SET region = (SELECT region FROM orders LIMIT 1), placed = '2025-07-07', amount = '1.239', note = NULL WHERE id < 9 RETURNING id, placed, amount, note;
+-- update with default between
+UPDATE customers SET region = region, level = DEFAULT, name = lower(name), credit = DEFAULT WHERE id < 9 RETURNING name, level, credit;
+-- update with parts of a column between
+UPDATE customers SET region = region, tags[1] = 'first', name = 'n', tags[2] = 'second' WHERE id IN (1, 4) RETURNING tags, name;
+-- update with parts of a column, foreign
+UPDATE customers SET tags[1] = 'first', region = 'West', tags[2] = 'second', name = NULL WHERE id IN (1, 4);
+-- update is distinct from
+UPDATE orders SET note = (orders.id IS DISTINCT FROM 4)::text, region = orders.region FROM customers c WHERE c.id = customer_id RETURNING orders.id, orders.note;
+-- update from, foreign before not null
+UPDATE customers SET region = r.name, name = NULL FROM regions r WHERE r.name = 'West' AND customers.id IN (1, 4);
+-- update from itself
+UPDATE orders o SET note = p.note, region = p.region FROM orders p WHERE p.id = o.id + 4 RETURNING o.id, o.note;
+-- update the column twice
+UPDATE orders SET region = region, region = 'North';
+-- update item to a hidden order before its key
+UPDATE items SET order_id = 2, line = 1 WHERE order_id IN (4, 1);
+-- update only
+UPDATE ONLY measures SET region = 'West';
+-- update a partition by name, foreign before its key
+UPDATE measures_new SET region = 'West', day = '2025-01-01';
+-- on conflict do nothing foreign by select
+INSERT INTO customers (id, region, name, email) SELECT 6, 'East', 'x', 'q@x' ON CONFLICT DO NOTHING;
+-- on conflict expression target without an index
+INSERT INTO customers (id, region, name, email) VALUES (1, 'North', 'x', 'q@x') ON CONFLICT (lower(email)) DO NOTHING;
+-- on conflict by another constraint
+INSERT INTO customers (id, region, name, email) VALUES (61, 'North', 'x', 'nora@example.com') ON CONFLICT ON CONSTRAINT customers_email_key DO UPDATE SET name = 'again' RETURNING id, name;
+-- on conflict do nothing returning on a constraint
+INSERT INTO customers (id, region, name, email) VALUES (1, 'North', 'x', 'q@x'), (62, 'North', 'x', 'p@x') ON CONFLICT ON CONSTRAINT customers_pkey DO NOTHING RETURNING id;
+-- on conflict update foreign row by email
+INSERT INTO customers (id, region, name, email) VALUES (63, 'North', 'x', 'edda@example.com'), (64, 'South', 'x', 'edda@example.com') ON CONFLICT (email) DO UPDATE SET name = 'stolen';
+-- on conflict update, foreign before not null
+INSERT INTO customers (id, region, name, email) VALUES (1, 'North', 'x', 'q@x'), (4, 'South', 'x', 'q@x') ON CONFLICT (id) DO UPDATE SET region = 'West', name = NULL;
+-- on conflict update by select with a row from a query
+INSERT INTO customers AS c (id, region, name, email) SELECT id, region, name, email FROM customers WHERE id IN (2, 5) ON CONFLICT (id) DO UPDATE SET (name, credit) = (SELECT excluded.name || '!', c.credit + 1) RETURNING id, name, credit;
+-- on conflict update the whole excluded row
+INSERT INTO orders (id, region, customer_id) VALUES (4, 'North', 1), (5, 'South', 4) ON CONFLICT (id) DO UPDATE SET note = excluded::text;
+-- on conflict in a cte
+WITH n AS (INSERT INTO customers (id, region, name, email) SELECT id, region, 'cte', email FROM customers ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING id, name) SELECT * FROM n;
+-- on conflict in a cte, foreign
+WITH n AS (INSERT INTO customers (id, region, name, email) VALUES (6, 'East', 'x', 'q@x') ON CONFLICT DO NOTHING) SELECT 1;
+-- on conflict into a partitioned table
+INSERT INTO measures VALUES ('North', '2025-01-01', 7), ('South', '2025-01-01', 7) ON CONFLICT (region, day) DO UPDATE SET value = excluded.value + measures.value RETURNING value;
+-- cte nested writes
+WITH a AS (WITH b AS (SELECT id FROM customers) UPDATE customers SET name = 'n' FROM b WHERE b.id = customers.id RETURNING customers.id) DELETE FROM orders USING a WHERE a.id = orders.customer_id RETURNING orders.id;
+-- cte insert select foreign
+WITH n AS (INSERT INTO visits (region, what) SELECT 'West', name FROM customers RETURNING id) SELECT 1;
+-- delete only
+DELETE FROM ONLY measures_old AS m WHERE m.value > 0 RETURNING m.region, m.day;
+-- copy an insert out
+COPY (INSERT INTO visits (region, what) SELECT region, name FROM customers WHERE id IN (1, 4) RETURNING region, what) TO STDOUT;
+-- copy a foreign insert out
+COPY (INSERT INTO visits (region, what) VALUES ('West', 'c') RETURNING what) TO STDOUT;
+-- copy an update out
+COPY (UPDATE orders SET note = 'x' WHERE id < 9 RETURNING id, note) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8');
+-- copy a foreign update out
+COPY (UPDATE orders SET region = 'West' WHERE id < 9 RETURNING id) TO STDOUT;
+-- copy a delete out
+COPY (DELETE FROM visits RETURNING what) TO STDOUT;
+-- copy a write without returning out
+COPY (DELETE FROM visits) TO STDOUT;

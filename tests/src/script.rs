@@ -1,7 +1,8 @@
 //! A conversation in the extended protocol, as text in and text out.
 //!
 //! In:  one command a line: `parse NAME: SQL`, `bind PORTAL STATEMENT (a, b)`, `describe statement|portal NAME`,
-//!      `execute PORTAL [MAX]`, `close statement|portal NAME`, `sync`, `flush`, `query SQL`. `-` is the empty name;
+//!      `execute PORTAL [MAX]`, `close statement|portal NAME`, `sync`, `flush`, `query SQL`, `copydata ROW`,
+//!      `copydone`, `copyfail WHY`. `-` is the empty name;
 //!      the parameter `NULL` is null.
 //! Out: one line a message: `1` for ParseComplete, `T id name`, `D 7 Nora`, `E 42P01`, `Z I` …
 //!
@@ -56,6 +57,10 @@ fn read_line(line: &str) -> (Vec<u8>, bool) {
         "sync" => (frame(b'S', b""), true),
         "flush" => (frame(b'H', b""), false),
         "query" => (frame(b'Q', &terminated(rest)), true),
+        // `\\t` stands for a tab; every row ends its line.
+        "copydata" => (frame(b'd', format!("{}\n", rest.replace("\\t", "\t")).as_bytes()), false),
+        "copydone" => (frame(b'c', b""), false),
+        "copyfail" => (frame(b'f', &terminated(rest)), false),
         other => panic!("unknown command `{other}`"),
     }
 }

@@ -94,11 +94,7 @@ pub(crate) fn put_restricted(
     }
     for (_, text) in &fields.0 {
         if let Some(violation) = mark.recognise(&String::from_utf8_lossy(text)) {
-            let message = format!(
-                "new row violates row-level security policy for table \"{}\"",
-                violation.relation
-            );
-            Report::error("42501", message).put(buffer);
+            Report::error("42501", violation.message()).put(buffer);
             return Ok(());
         }
     }

@@ -16,6 +16,8 @@ pub enum StatementKind {
     Update,
     /// DELETE.
     Delete,
+    /// COPY FROM STDIN: the client sends rows.
+    CopyIn,
     /// COPY (query) TO STDOUT.
     CopyOut,
     /// BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their kin.

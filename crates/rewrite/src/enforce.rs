@@ -15,6 +15,7 @@ use pgcordon_sql::parse::{Limits, Parsed};
 use pgcordon_sql::splice::{Edit, qualified};
 
 use crate::cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
+use crate::copy::Copier;
 use crate::lens::PolicyLens;
 use crate::plan::{Draft, Guard, Mark, Piece, Plan};
 use crate::read::Reader;
@@ -116,20 +117,23 @@ fn statement_plan(
         return self::utility(utility);
     }
     let reader = Reader { context, lens, text, fenced: !statement.calm };
-    let mut checks = Vec::with_capacity(statement.writes.len());
-    for (index, write) in statement.writes.iter().enumerate() {
-        let writer = Writer { context, lens, text, statement, write, index };
-        checks.push(writer.edits(plan)?);
-    }
     if let Kind::CopyOut(Some(copy)) = &statement.kind {
         let draft = reader.copied(&statement.accesses[copy.access], copy.columns.as_deref())?;
         plan.mark(copy.range.clone(), draft.text, draft.marks);
+    } else if let Kind::CopyIn(copy) = &statement.kind {
+        Copier { context, lens, statement, copy }.edits(plan)?;
     } else {
         nested_samples(statement)?;
         plan.pieces.extend(reader.scans(statement, false)?);
         plan.pieces.extend(reader.named_types(statement)?);
     }
     objects(context, statement, plan);
+    // Behind the reads: where both insert at one offset, the read's text belongs to what the write wraps.
+    let mut checks = Vec::with_capacity(statement.writes.len());
+    for (index, write) in statement.writes.iter().enumerate() {
+        let writer = Writer { context, lens, text, statement, write, index };
+        checks.push(writer.edits(plan)?);
+    }
     let outcome = Outcome { text, context, statement, checks: &checks };
     let (outline, cleared) = outcome.of(&statement.kind)?;
     plan.outlines.push(outline);
@@ -173,6 +177,9 @@ impl Outcome<'_> {
         let plain = |outline, kind| Ok((outline, ClearedStatement::plain(kind, Effect::None)));
         match kind {
             Kind::Select => plain(Outline::Select, StatementKind::Select),
+            Kind::CopyIn(_) => {
+                plain(Outline::Utility(Utility::Other("COPY")), StatementKind::CopyIn)
+            }
             Kind::CopyOut(_) => {
                 plain(Outline::Utility(Utility::Other("COPY")), StatementKind::CopyOut)
             }

@@ -4,16 +4,20 @@
 //! benchmarked, and what `pgcordon explain` prints.
 #![deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)]
 
+mod assign;
 mod catalog;
 mod cleared;
+mod copy;
 mod enforce;
 mod export;
+mod insert;
 mod known;
 mod lens;
 mod mark;
 mod plan;
 mod propose;
 mod read;
+mod refer;
 mod refusal;
 mod settings;
 mod verify;

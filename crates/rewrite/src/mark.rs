@@ -7,11 +7,37 @@
 #[derive(Clone, Eq, PartialEq)]
 pub struct Mark(String);
 
+/// Which check failed, as `ExecWithCheckOptions` of PostgreSQL's execMain.c tells them apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// A new row.
+    New,
+    /// The row that an INSERT … ON CONFLICT DO UPDATE would change.
+    Conflicting,
+    /// The row that an action of MERGE would change.
+    Target,
+}
+
 /// What a recognised error stands for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Violation {
-    /// The relation's name, for `new row violates row-level security policy for table "..."`.
+    /// Which check.
+    pub kind: Kind,
+    /// The relation's name.
     pub relation: String,
+}
+
+impl Violation {
+    /// PostgreSQL's own words.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let row = match self.kind {
+            Kind::New => "new row violates row-level security policy",
+            Kind::Conflicting => "new row violates row-level security policy (USING expression)",
+            Kind::Target => "target row violates row-level security policy (USING expression)",
+        };
+        format!("{row} for table \"{}\"", self.relation)
+    }
 }
 
 impl std::fmt::Debug for Mark {
@@ -32,17 +58,29 @@ impl Mark {
         Self(word)
     }
 
-    /// The word that goes into the statement, followed by the relation's name.
-    pub(crate) fn word(&self) -> &str {
-        &self.0
+    /// The word that goes into the statement.
+    pub(crate) fn word(&self, kind: Kind, relation: &str) -> String {
+        let kind = match kind {
+            Kind::New => ':',
+            Kind::Conflicting => '?',
+            Kind::Target => '!',
+        };
+        format!("{}{kind}{relation};", self.0)
     }
 
     /// Reads an error's primary message back.
     #[must_use]
     pub fn recognise(&self, message: &str) -> Option<Violation> {
         let (_, rest) = message.split_once(self.0.as_str())?;
-        let (relation, _) = rest.strip_prefix(':')?.rsplit_once(';')?;
-        Some(Violation { relation: relation.to_owned() })
+        let mut rest = rest.chars();
+        let kind = match rest.next()? {
+            ':' => Kind::New,
+            '?' => Kind::Conflicting,
+            '!' => Kind::Target,
+            _ => return None,
+        };
+        let (relation, _) = rest.as_str().rsplit_once(';')?;
+        Some(Violation { kind, relation: relation.to_owned() })
     }
 }
 
@@ -53,10 +91,12 @@ mod tests {
     #[test]
     fn only_the_own_mark_is_recognised() {
         let (own, other) = (Mark::new([1; 16]), Mark::new([2; 16]));
-        let message =
-            format!("invalid input syntax for type integer: \"{}:customers;\"", own.word());
-        let relation = "customers".to_owned();
-        assert_eq!(own.recognise(&message), Some(Violation { relation }));
-        assert_eq!(other.recognise(&message), None);
+        for kind in [Kind::New, Kind::Conflicting, Kind::Target] {
+            let word = own.word(kind, "a:b");
+            let message = format!("invalid input syntax for type integer: \"{word}\"");
+            let relation = "a:b".to_owned();
+            assert_eq!(own.recognise(&message), Some(Violation { kind, relation }));
+            assert_eq!(other.recognise(&message), None);
+        }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Guard {
     Object,
     /// The statement makes it.
     Made,
+    /// It is the target of COPY FROM; its condition is our check if `check`.
+    Copied { check: bool },
     /// Not a relation: a CTE of ours.
     Name,
 }

@@ -1,4 +1,4 @@
-//! Checks a row that INSERT … VALUES proposes, before any constraint sees it.
+//! Checks a row that a write proposes, before any constraint sees it.
 //!
 //! Native row security raises 42501 before unique and NOT NULL constraints, and before ON CONFLICT DO NOTHING skips
 //! the row. The check in RETURNING comes after them, so the values are checked where they are named as well.
@@ -6,23 +6,25 @@
 //! ```sql
 //! VALUES (1, 'East')  →  VALUES (CASE WHEN (SELECT CASE WHEN … THEN 0 ELSE raise END
 //!                                           FROM (SELECT CAST('East' AS text) AS region) AS pgcordon_row) = 0
-//!                                     THEN CAST(1 AS int4) END, 'East')
+//!                                     THEN 1 END, 'East')
 //! ```
 //!
 //! Invariants:
-//! - Only an addition: where it cannot be written (DEFAULT, sub-selects, triggers), the check in RETURNING remains.
+//! - Only an addition: where it cannot be written (DEFAULT, generated columns, triggers), the check in RETURNING
+//!   remains.
 //! - The client's text stands in a sub-select of its own, where no name of the policy's is in scope.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use pgcordon_policy::{Decision, Filter};
-use pgcordon_sql::analyze::{InsertSource, Statement};
+use pgcordon_policy::Filter;
+use pgcordon_sql::analyze::{Statement, Value, ValueKind, ValueRow};
 use pgcordon_sql::catalog::{ColumnId, Relation};
-use pgcordon_sql::splice::{literal, push_quoted};
+use pgcordon_sql::splice::{self, Edit, literal, push_quoted};
 
 use crate::Mark;
+use crate::mark::Kind;
 use crate::plan::Plan;
 use crate::read::Row;
 
@@ -32,121 +34,185 @@ pub(crate) struct Proposal<'a> {
     pub(crate) mark: &'a Mark,
     pub(crate) statement: &'a Statement,
     pub(crate) relation: &'a Relation,
-    pub(crate) decision: &'a Decision,
+    /// What every new row must satisfy.
+    pub(crate) filter: &'a Filter,
     /// The columns given, in order.
     pub(crate) columns: &'a [ColumnId],
+    /// Columns of which only a part is given.
+    pub(crate) partial: &'a [ColumnId],
     /// Forced values.
     pub(crate) presets: &'a [(ColumnId, String)],
 }
 
 impl Proposal<'_> {
     /// Adds the check to every row of VALUES, if all that it reads is known there.
-    pub(crate) fn check(&self, source: &InsertSource, plan: &mut Plan) {
-        let InsertSource::Values(rows) = source else { return };
-        if self.decision.check == Filter::All || self.relation.rewrites_rows {
-            return;
-        }
-        let mut needed = BTreeSet::new();
-        columns_of(&self.decision.check, &mut needed);
-        for (_, values) in rows {
-            if let Some((before, range, after)) = self.guard(values, &needed) {
+    pub(crate) fn check(&self, rows: &[ValueRow], plan: &mut Plan) {
+        for row in rows {
+            if let Some((before, range, after)) = self.guard(&row.values) {
                 plan.edit(range.start..range.start, before);
                 plan.edit(range.end..range.end, after);
             }
         }
     }
 
-    /// What stands before and after the value that carries the check.
-    fn guard(
-        &self,
-        values: &[Range<usize>],
-        needed: &BTreeSet<ColumnId>,
-    ) -> Option<(String, Range<usize>, String)> {
-        let mut row = String::new();
-        for column in needed {
-            let value = self.value(*column, values)?;
-            let comma = if row.is_empty() { "" } else { ", " };
-            let _ = write!(row, "{comma}CAST(({value}) AS {}) AS ", self.plain_type(*column));
-            push_quoted(&mut row, &self.name(*column));
+    /// The only row of VALUES, where its check cannot be written there, but as a query's: it has a sub-select.
+    pub(crate) fn better_as_query<'r>(&self, rows: &'r [ValueRow]) -> Option<&'r ValueRow> {
+        let [row] = rows else { return None };
+        let default = row.values.iter().any(|value| value.kind == ValueKind::Default);
+        if default || self.guard(&row.values).is_some() {
+            return None;
         }
+        let given = |column| self.columns.contains(&column).then(String::new);
+        self.row(given).map(|_| row)
+    }
+
+    /// What the check reads of the proposed row, as a SELECT list; `None` where it cannot be written, or where every
+    /// row passes. `given` writes the value that the client gives for a column.
+    pub(crate) fn row(&self, given: impl Fn(ColumnId) -> Option<String>) -> Option<String> {
+        if *self.filter == Filter::All || self.relation.rewrites_rows {
+            return None;
+        }
+        let mut row = String::new();
+        for column in columns_of(self.filter) {
+            let found = &self.relation.columns[usize::from(column.0)];
+            let preset = self.presets.iter().find(|(preset, _)| *preset == column);
+            let value = match preset {
+                Some((_, preset)) => preset.clone(),
+                None if self.partial.contains(&column) || found.generated => return None,
+                None if self.columns.contains(&column) => given(column)?,
+                None if found.has_default || found.identity_always.is_some() => return None,
+                None => "NULL".to_owned(),
+            };
+            let comma = if row.is_empty() { "" } else { ", " };
+            let kind = checked_type(found);
+            let _ = write!(row, "{comma}CAST(({value}) AS {kind}) AS ");
+            push_quoted(&mut row, &found.name);
+        }
+        Some(row)
+    }
+
+    /// 0, or an error of ours where the filter does not admit the row.
+    pub(crate) fn raise(&self, row: Row<'_>) -> String {
+        raise(self.filter, row, self.mark, self.relation)
+    }
+
+    /// What stands before and after the value that carries the check.
+    fn guard(&self, values: &[Value]) -> Option<(String, Range<usize>, String)> {
+        let row = self.row(|column| self.value(column, values))?;
         let mut given = self.columns.iter().zip(values);
-        let (carrier, range) = given.find(|(column, range)| {
+        let (carrier, value) = given.find(|(column, value)| {
             let forced = self.presets.iter().any(|(preset, _)| preset == *column);
-            !forced && !self.is_default(range)
+            !forced && value.kind != ValueKind::Default
         })?;
-        let mut test = String::new();
-        Row::Proposed.filter(&self.decision.check, &mut test);
-        let word = literal(&format!("{}:{};", self.mark.word(), self.relation.name));
         let before = format!(
-            "CASE WHEN (SELECT CASE WHEN {test} THEN 0 ELSE CAST(({word} OPERATOR(pg_catalog.||) \
-             pg_catalog.\"left\"(CAST(pg_catalog.random() AS pg_catalog.text), 0)) AS pg_catalog.int4) END \
-             FROM (SELECT {row}) AS \"pgcordon_row\") OPERATOR(pg_catalog.=) 0 THEN CAST(("
+            "CASE WHEN (SELECT {} FROM (SELECT {row}) AS \"pgcordon_row\") OPERATOR(pg_catalog.=) 0 THEN ",
+            self.raise(Row::Proposed)
         );
-        Some((before, range.clone(), format!(") AS {}) END", self.plain_type(*carrier))))
+        let range = value.range.clone();
+        Some(match value.kind {
+            ValueKind::Untyped => {
+                let after = format!(") AS {}) END", self.plain_type(*carrier));
+                (format!("{before}CAST(("), range, after)
+            }
+            ValueKind::Typed | ValueKind::Default => {
+                (format!("{before}("), range, ") END".to_owned())
+            }
+        })
     }
 
     /// The text of a column's proposed value, if it can stand a second time.
-    fn value(&self, column: ColumnId, values: &[Range<usize>]) -> Option<String> {
-        if let Some((_, preset)) = self.presets.iter().find(|(preset, _)| *preset == column) {
-            return Some(preset.clone());
-        }
-        let Some(index) = self.columns.iter().position(|given| *given == column) else {
-            let found = &self.relation.columns[usize::from(column.0)];
-            let plain = !found.has_default && !found.generated && found.identity_always.is_none();
-            return plain.then(|| "NULL".to_owned());
-        };
-        let range = values.get(index)?;
-        if self.is_default(range) || self.is_edited(range) {
+    fn value(&self, column: ColumnId, values: &[Value]) -> Option<String> {
+        let index = self.columns.iter().position(|given| *given == column)?;
+        let value = values.get(index)?;
+        if value.kind == ValueKind::Default {
             return None;
         }
-        // A comment up to the end of the line would swallow what follows.
-        let text = self.text.get(range.clone())?;
-        (!text.contains("--")).then(|| text.to_owned())
+        copied(self.text, self.statement, &value.range)
     }
 
-    fn is_default(&self, range: &Range<usize>) -> bool {
-        self.text.get(range.clone()).is_some_and(|text| text.eq_ignore_ascii_case("default"))
-    }
-
-    fn is_edited(&self, range: &Range<usize>) -> bool {
-        let inside = |other: &Range<usize>| range.start <= other.start && other.end <= range.end;
-        self.statement.accesses.iter().any(|access| inside(&access.range))
-            || self.statement.edits.iter().any(|edit| inside(&edit.range))
-            || self.statement.names.iter().any(|offset| range.contains(offset))
-    }
-
-    fn name(&self, column: ColumnId) -> String {
-        self.relation.columns[usize::from(column.0)].name.clone()
-    }
-
-    /// The column's type without its modifier: an explicit cast to `varchar(3)` would cut what an INSERT refuses.
-    fn plain_type(&self, column: ColumnId) -> String {
-        let mut plain = String::new();
-        let (mut quoted, mut depth) = (false, 0_u32);
-        for character in self.relation.columns[usize::from(column.0)].type_sql.chars() {
-            match character {
-                '"' => quoted = !quoted,
-                '(' if !quoted => depth += 1,
-                _ => {}
-            }
-            if depth == 0 {
-                plain.push(character);
-            }
-            if character == ')' && !quoted {
-                depth = depth.saturating_sub(1);
-            }
-        }
-        plain
+    pub(crate) fn plain_type(&self, column: ColumnId) -> String {
+        without_modifier(&self.relation.columns[usize::from(column.0)].type_sql)
     }
 }
 
-fn columns_of(filter: &Filter, into: &mut BTreeSet<ColumnId>) {
+/// An expression of type integer that raises an error of ours unless the filter admits the row.
+pub(crate) fn raise(filter: &Filter, row: Row<'_>, mark: &Mark, relation: &Relation) -> String {
+    let mut test = String::new();
+    row.filter(filter, &mut test);
+    // Not known before the statement runs, so that it is not evaluated while planning.
+    raising(&test, &mark.word(Kind::New, &relation.name), "pg_catalog.random()")
+}
+
+/// 0 where `test` is true, else an error that quotes `word`; `salt` is what keeps it from being evaluated early.
+pub(crate) fn raising(test: &str, word: &str, salt: &str) -> String {
+    let word = literal(word);
+    format!(
+        "CASE WHEN {test} THEN 0 ELSE CAST(({word} OPERATOR(pg_catalog.||) \
+         pg_catalog.\"left\"(CAST({salt} AS pg_catalog.text), 0)) AS pg_catalog.int4) END"
+    )
+}
+
+/// A part of the client's text with the edits that do not depend on a decision; `None` where it may not stand twice:
+/// it reads relations, or calls functions of users.
+fn copied(text: &str, statement: &Statement, range: &Range<usize>) -> Option<String> {
+    let inside = |other: &Range<usize>| range.start <= other.start && other.end <= range.end;
+    let once = statement.accesses.iter().any(|access| inside(&access.range))
+        || statement.calls.iter().any(|call| range.contains(&call.offset))
+        || statement.names.iter().any(|offset| range.contains(offset))
+        || statement.named_types.iter().any(inside);
+    let part = text.get(range.clone()).filter(|_| !once)?;
+    let edits = statement.edits.iter().filter(|edit| inside(&edit.range));
+    let moved = |offset: usize| offset - range.start;
+    let edits = edits.map(|edit| Edit {
+        range: moved(edit.range.start)..moved(edit.range.end),
+        text: edit.text.clone(),
+    });
+    splice::apply(part, edits.collect()).ok().map(|spliced| spliced.text)
+}
+
+/// The type in which a check sees a value. An explicit cast to `varchar(3)` would cut what a write refuses.
+pub(crate) fn checked_type(column: &pgcordon_sql::catalog::Column) -> String {
+    const CUT: [&str; 4] = ["varchar", "bpchar", "bit", "varbit"];
+    let plain = without_modifier(&column.type_sql);
+    let name = plain.rsplit('.').next().unwrap_or_default();
+    let name = name.trim_matches('"').trim_start_matches('_');
+    if CUT.contains(&name) { plain } else { column.type_sql.clone() }
+}
+
+/// A type without its modifier.
+pub(crate) fn without_modifier(type_sql: &str) -> String {
+    let mut plain = String::new();
+    let (mut quoted, mut depth) = (false, 0_u32);
+    for character in type_sql.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            _ => {}
+        }
+        if depth == 0 {
+            plain.push(character);
+        }
+        if character == ')' && !quoted {
+            depth = depth.saturating_sub(1);
+        }
+    }
+    plain
+}
+
+/// The columns that a filter reads.
+pub(crate) fn columns_of(filter: &Filter) -> BTreeSet<ColumnId> {
+    let mut found = BTreeSet::new();
+    collect(filter, &mut found);
+    found
+}
+
+fn collect(filter: &Filter, into: &mut BTreeSet<ColumnId>) {
     match filter {
         Filter::All | Filter::Nothing => {}
         Filter::Test(expression) => into.extend(&expression.template.columns),
         Filter::Any(list) | Filter::Every(list) => {
             for part in list {
-                columns_of(part, into);
+                collect(part, into);
             }
         }
     }

@@ -123,6 +123,9 @@ impl Check<'_> {
             (Guard::Inserted { check }, Place::Inserted { last_returning }) => {
                 checked(*check, last_returning.as_ref())
             }
+            (Guard::Copied { check }, Place::Copied { case_at }) => {
+                !check || case_at.is_some_and(|offset| self.inserted(offset))
+            }
             (
                 Guard::Free
                 | Guard::Name
@@ -130,12 +133,14 @@ impl Check<'_> {
                 | Guard::Made
                 | Guard::Scan { .. }
                 | Guard::Changed { .. }
-                | Guard::Inserted { .. },
+                | Guard::Inserted { .. }
+                | Guard::Copied { .. },
                 Place::OnlyItem { .. }
                 | Place::Changed { .. }
                 | Place::Inserted { .. }
                 | Place::Object
                 | Place::Made
+                | Place::Copied { .. }
                 | Place::Elsewhere,
             ) => false,
         };

@@ -15,15 +15,14 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use pgcordon_policy::{ColumnAccess, Command, Decision, Filter};
-use pgcordon_sql::analyze::{
-    Conflict, InsertSource, Statement, TargetPart, TargetUse, Within, Write, WriteKind,
-};
+use pgcordon_sql::analyze::{Conflict, Statement, Within, Write, WriteKind};
 use pgcordon_sql::catalog::{ColumnId, Relation};
-use pgcordon_sql::splice::{literal, push_quoted, quoted};
+use pgcordon_sql::splice::{push_quoted, quoted};
 
 use crate::lens::{PolicyLens, command};
+use crate::mark::Kind;
 use crate::plan::{Draft, Guard, Mark, Plan};
-use crate::propose::Proposal;
+use crate::propose::raising;
 use crate::read::{Row, both};
 use crate::{Context, Refusal};
 
@@ -52,17 +51,20 @@ impl<'a> Writer<'a> {
         self.writable(&self.write.columns, decision)?;
         let (check, guard) = match kind {
             WriteKind::Insert => {
-                self.insert(decision, plan)?;
+                self.insert(decision, &both(&decision.check, &reads), plan)?;
                 let check = self.insert_check(decision, &reads, plan)?;
                 let guard = Guard::Inserted { check: check.is_some() };
                 (check, guard)
             }
             WriteKind::Update | WriteKind::Delete => {
                 let using = both(&decision.using, &reads);
+                let made = match kind {
+                    WriteKind::Update => both(&decision.check, &reads),
+                    WriteKind::Insert | WriteKind::Delete => Filter::All,
+                };
+                self.propose_update(&self.write.assignments, &using, &made, plan);
                 let and_in = self.condition(&using, plan);
-                let check = (kind == WriteKind::Update)
-                    .then(|| both(&decision.check, &reads))
-                    .and_then(|filter| self.check_item(&filter));
+                let check = self.check_item(&made);
                 let condition = using != Filter::All || self.write.condition.is_some();
                 (check.clone(), Guard::Changed { and_in, condition, check: check.is_some() })
             }
@@ -75,15 +77,15 @@ impl<'a> Writer<'a> {
         Ok(check.is_some())
     }
 
-    fn access(&self) -> &'a pgcordon_sql::analyze::Access {
+    pub(crate) fn access(&self) -> &'a pgcordon_sql::analyze::Access {
         &self.statement.accesses[self.write.access]
     }
 
-    fn relation(&self) -> &'a Relation {
+    pub(crate) fn relation(&self) -> &'a Relation {
         self.context.snapshot.relation(self.access().relation)
     }
 
-    fn row(&self) -> Row<'a> {
+    pub(crate) fn row(&self) -> Row<'a> {
         Row::Theirs(&self.access().alias, self.relation())
     }
 
@@ -99,21 +101,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A column that some rule hides, masks or denies cannot be written.
-    fn writable(&self, columns: &[(ColumnId, usize)], decision: &Decision) -> Result<(), Refusal> {
-        for (column, offset) in columns {
-            let index = usize::from(column.0);
-            let name = self.relation().columns[index].name.clone();
-            let offset = Some(*offset);
-            match decision.columns[index] {
-                ColumnAccess::Clear => {}
-                ColumnAccess::Hidden => return Err(Refusal::UnknownColumn { name, offset }),
-                ColumnAccess::Denied | ColumnAccess::Cells(_) => {
-                    return Err(Refusal::ColumnDenied { name, offset });
-                }
-            }
-        }
-        Ok(())
+    pub(crate) fn writable(
+        &self,
+        columns: &[(ColumnId, usize)],
+        decision: &Decision,
+    ) -> Result<(), Refusal> {
+        writable(self.relation(), columns, decision)
     }
 
     fn target(&self, guard: Guard, plan: &mut Plan) {
@@ -149,25 +142,19 @@ impl<'a> Writer<'a> {
     }
 
     /// An expression of type integer that raises an error of ours unless the filter admits the row.
-    fn raise(&self, filter: &Filter) -> String {
-        let mut text = String::from("CASE WHEN ");
-        self.row().filter(filter, &mut text);
-        let word = literal(&format!("{}:{};", self.context.mark.word(), self.relation().name));
-        let alias = quoted(&self.access().alias);
+    fn raise(&self, filter: &Filter, kind: Kind) -> String {
+        let mut test = String::new();
+        self.row().filter(filter, &mut test);
+        let word = self.context.mark.word(kind, &self.relation().name);
         // Depends on the row, so that it is not evaluated while planning.
-        let _ = write!(
-            text,
-            " THEN 0 ELSE CAST(({word} OPERATOR(pg_catalog.||) \
-             pg_catalog.\"left\"(CAST({alias}.tableoid AS pg_catalog.text), 0)) AS pg_catalog.int4) END"
-        );
-        text
+        raising(&test, &word, &format!("{}.tableoid", quoted(&self.access().alias)))
     }
 
     fn check_item(&self, filter: &Filter) -> Option<String> {
         if *filter == Filter::All {
             return None;
         }
-        Some(format!("{} AS \"{CHECK_NAME}\"", self.raise(filter)))
+        Some(format!("{} AS \"{CHECK_NAME}\"", self.raise(filter, Kind::New)))
     }
 
     /// The check of an INSERT; one with ON CONFLICT DO UPDATE checks rows it made and rows it changed apart.
@@ -178,7 +165,8 @@ impl<'a> Writer<'a> {
         plan: &mut Plan,
     ) -> Result<Option<String>, Refusal> {
         let made = both(&decision.check, reads);
-        let Some(Conflict::Update { columns, condition, at }) = &self.write.conflict else {
+        let Some(Conflict::Update { columns, assignments, condition, at }) = &self.write.conflict
+        else {
             return Ok(self.check_item(&made));
         };
         let granted = self.lens.granted(self.access().relation, Command::Update)?;
@@ -187,8 +175,9 @@ impl<'a> Writer<'a> {
         let select = self.lens.granted(self.access().relation, Command::Select)?;
         let Ok(select) = &*select else { return Err(crate::read::missing(self.relation())) };
         let touched = both(&update.using, &select.using);
-        self.conflict_condition(&touched, condition.as_ref(), *at, plan);
         let changed = both(&update.check, &select.using);
+        self.propose_update(assignments, &touched, &changed, plan);
+        self.conflict_condition(&touched, condition.as_ref(), *at, plan);
         if made == changed {
             return Ok(self.check_item(&made));
         }
@@ -196,8 +185,8 @@ impl<'a> Writer<'a> {
         let alias = quoted(&self.access().alias);
         Ok(Some(format!(
             "CASE WHEN {alias}.xmax OPERATOR(pg_catalog.=) 0 THEN {} ELSE {} END AS \"{CHECK_NAME}\"",
-            self.raise(&made),
-            self.raise(&changed)
+            self.raise(&made, Kind::New),
+            self.raise(&changed, Kind::New)
         )))
     }
 
@@ -212,7 +201,7 @@ impl<'a> Writer<'a> {
         if *touched == Filter::All {
             return;
         }
-        let raise = self.raise(touched);
+        let raise = self.raise(touched, Kind::Conflicting);
         let guard = format!("CASE WHEN ({raise}) OPERATOR(pg_catalog.=) 0 THEN ");
         match condition {
             Some(range) => {
@@ -223,136 +212,6 @@ impl<'a> Writer<'a> {
                 plan.edit(at..at, format!(" WHERE {guard}true END"));
             }
         }
-    }
-
-    /// Column list and presets.
-    fn insert(&self, decision: &Decision, plan: &mut Plan) -> Result<(), Refusal> {
-        let Some(source) = &self.write.source else {
-            return Err(Refusal::Verification("an INSERT without a source".to_owned()));
-        };
-        let plain = decision.columns.iter().all(|column| *column == ColumnAccess::Clear);
-        let presets = self.presets(decision);
-        let listed = self.write.column_list.is_some();
-        let mut columns: Vec<ColumnId> = self.write.columns.iter().map(|(id, _)| *id).collect();
-        let as_given = presets.is_empty() && (plain || listed);
-        match source {
-            InsertSource::Query(_) if as_given => {}
-            _ if !listed => columns = self.implicit_columns(decision, source)?,
-            InsertSource::Defaults(_) | InsertSource::Values(_) | InsertSource::Query(_) => {}
-        }
-        let proposal = Proposal {
-            text: self.text,
-            mark: self.context.mark,
-            statement: self.statement,
-            relation: self.relation(),
-            decision,
-            columns: &columns,
-            presets: &presets,
-        };
-        proposal.check(source, plan);
-        if as_given {
-            return Ok(());
-        }
-        let missing: Vec<&(ColumnId, String)> =
-            presets.iter().filter(|(column, _)| !columns.contains(column)).collect();
-        self.column_list(&columns, &missing, plan);
-        self.forced_values(source, &columns, &presets, &missing, plan)
-    }
-
-    fn presets(&self, decision: &Decision) -> Vec<(ColumnId, String)> {
-        let presets = decision.presets.iter().map(|(column, expression)| {
-            let mut text = String::new();
-            expression.template.render("", &expression.values, &mut text);
-            let type_sql = &self.relation().columns[usize::from(column.0)].type_sql;
-            (*column, format!("CAST({text} AS {type_sql})"))
-        });
-        presets.collect()
-    }
-
-    /// The columns that an INSERT without a list fills: the first ones that the principal knows of.
-    fn implicit_columns(
-        &self,
-        decision: &Decision,
-        source: &InsertSource,
-    ) -> Result<Vec<ColumnId>, Refusal> {
-        let known = decision
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| **column != ColumnAccess::Hidden);
-        let known: Vec<ColumnId> =
-            known.filter_map(|(index, _)| u16::try_from(index).ok().map(ColumnId)).collect();
-        let given = match source {
-            InsertSource::Defaults(_) => 0,
-            InsertSource::Values(rows) => rows.first().map_or(0, |(_, values)| values.len()),
-            InsertSource::Query(range) => {
-                let what = "INSERT … SELECT without a column list here".to_owned();
-                return Err(Refusal::Unsupported { what, offset: Some(range.start) });
-            }
-        };
-        let columns: Vec<ColumnId> = known.into_iter().take(given).collect();
-        let placed: Vec<(ColumnId, usize)> =
-            columns.iter().map(|column| (*column, self.access().range.start)).collect();
-        self.writable(&placed, decision)?;
-        Ok(columns)
-    }
-
-    fn column_list(&self, columns: &[ColumnId], added: &[&(ColumnId, String)], plan: &mut Plan) {
-        let name = |column: &ColumnId| quoted(&self.relation().columns[usize::from(column.0)].name);
-        let extra = added.iter().map(|(column, _)| name(column));
-        match (&self.write.column_list, self.write.column_list_at) {
-            (Some(list), _) => {
-                let text: String = extra.map(|name| format!(", {name}")).collect();
-                plan.edit(list.end..list.end, text);
-            }
-            (None, Some(at)) => {
-                let all: Vec<String> = columns.iter().map(name).chain(extra).collect();
-                if !all.is_empty() {
-                    plan.edit(at..at, format!(" ({})", all.join(", ")));
-                }
-            }
-            (None, None) => {}
-        }
-    }
-
-    fn forced_values(
-        &self,
-        source: &InsertSource,
-        columns: &[ColumnId],
-        presets: &[(ColumnId, String)],
-        missing: &[&(ColumnId, String)],
-        plan: &mut Plan,
-    ) -> Result<(), Refusal> {
-        let added: String = missing.iter().map(|(_, value)| format!(", {value}")).collect();
-        match source {
-            InsertSource::Defaults(range) => {
-                if let Some(values) = added.strip_prefix(", ") {
-                    plan.edit(range.clone(), format!("VALUES ({values})"));
-                }
-            }
-            InsertSource::Values(rows) => {
-                for (inside, values) in rows {
-                    for (column, value) in presets {
-                        let index = columns.iter().position(|listed| listed == column);
-                        if let Some(range) = index.and_then(|index| values.get(index)) {
-                            plan.edit(range.clone(), value.clone());
-                        }
-                    }
-                    plan.edit(inside.end..inside.end, added.clone());
-                }
-            }
-            InsertSource::Query(range) => {
-                let given = presets.iter().find(|(column, _)| columns.contains(column));
-                if let Some((column, _)) = given {
-                    let name = self.relation().columns[usize::from(column.0)].name.clone();
-                    return Err(Refusal::ColumnDenied { name, offset: Some(range.start) });
-                }
-                let before = format!("SELECT \"pgcordon_source\".*{added} FROM (");
-                plan.edit(range.start..range.start, before);
-                plan.edit(range.end..range.end, ") AS \"pgcordon_source\"".to_owned());
-            }
-        }
-        Ok(())
     }
 
     /// Adds the check to RETURNING. Inside WITH the client's columns must stay as they are: a CTE of ours takes the
@@ -382,11 +241,19 @@ impl<'a> Writer<'a> {
             push_quoted(&mut select, name);
         }
         let (start, end) = (self.write.range.start, self.write.range.end);
-        let header = format!("{quoted_wrapper} ({columns}\"{CHECK_NAME}\") AS (");
+        let mut header = format!("{quoted_wrapper} ({columns}\"{CHECK_NAME}\") AS (");
+        let client = self.context_text(within.header.clone())?;
+        // Without a header it is the query of COPY: our CTE is its only one.
+        let behind = match client.is_empty() {
+            true => {
+                header.insert_str(0, "WITH ");
+                " ".to_owned()
+            }
+            false => format!(", {client} AS ("),
+        };
         plan.edit(within.header.start..start, header);
         let mut draft = Draft::default();
-        let client = self.context_text(within.header.clone())?;
-        draft.push(&format!(", {check}), {client} AS (SELECT {select} FROM "));
+        draft.push(&format!(", {check}){behind}SELECT {select} FROM "));
         draft.marks.push(Mark {
             offset: draft.text.len(),
             schema: String::new(),
@@ -403,86 +270,25 @@ impl<'a> Writer<'a> {
             .get(range)
             .ok_or_else(|| Refusal::Verification("a CTE's name is out of bounds".to_owned()))
     }
+}
 
-    /// References to masked columns of the target are replaced where they stand.
-    fn references(&self, plan: &mut Plan) -> Result<(), Refusal> {
-        let uses = self.statement.target_uses.iter();
-        let mine: Vec<&TargetUse> =
-            uses.filter(|target| target.access == self.write.access).collect();
-        if mine.is_empty() {
-            return Ok(());
-        }
-        let granted = self.lens.granted(self.access().relation, Command::Select)?;
-        let Ok(select) = &*granted else { return Err(crate::read::missing(self.relation())) };
-        if crate::read::all_clear(select) {
-            return Ok(());
-        }
-        for target in mine {
-            self.reference(target, select, plan)?;
-        }
-        Ok(())
-    }
-
-    fn reference(
-        &self,
-        target: &TargetUse,
-        select: &Decision,
-        plan: &mut Plan,
-    ) -> Result<(), Refusal> {
-        let offset = Some(target.range.start);
-        match target.part {
-            TargetPart::Column(column) => {
-                let index = usize::from(column.0);
-                if let ColumnAccess::Cells(cells) = &select.columns[index] {
-                    let mut text = String::from("(");
-                    self.row().cells(self.relation(), index, cells, &mut text);
-                    text.push(')');
-                    if let Some(name) = &target.output_name {
-                        text.push_str(" AS ");
-                        push_quoted(&mut text, name);
-                    }
-                    plan.edit(target.range.clone(), text);
-                }
-                Ok(())
-            }
-            TargetPart::Row => {
-                let what = "a whole row of a relation with masked or hidden columns".to_owned();
-                Err(Refusal::Unsupported { what, offset })
-            }
-            TargetPart::Star if self.write.joins_others && !self.qualified(target) => {
-                let what = "RETURNING * over several relations, one with masked columns".to_owned();
-                Err(Refusal::Unsupported { what, offset })
-            }
-            TargetPart::Star => {
-                plan.edit(target.range.clone(), self.star(select));
-                Ok(())
+/// A column that some rule hides, masks or denies cannot be written.
+pub(crate) fn writable(
+    relation: &Relation,
+    columns: &[(ColumnId, usize)],
+    decision: &Decision,
+) -> Result<(), Refusal> {
+    for (column, offset) in columns {
+        let index = usize::from(column.0);
+        let name = relation.columns[index].name.clone();
+        let offset = Some(*offset);
+        match decision.columns[index] {
+            ColumnAccess::Clear => {}
+            ColumnAccess::Hidden => return Err(Refusal::UnknownColumn { name, offset }),
+            ColumnAccess::Denied | ColumnAccess::Cells(_) => {
+                return Err(Refusal::ColumnDenied { name, offset });
             }
         }
     }
-
-    fn qualified(&self, target: &TargetUse) -> bool {
-        target.range.len() > 1
-    }
-
-    fn star(&self, select: &Decision) -> String {
-        let mut text = String::new();
-        for (index, column) in select.columns.iter().enumerate() {
-            let name = &self.relation().columns[index].name;
-            let comma = if text.is_empty() { "" } else { ", " };
-            match column {
-                ColumnAccess::Hidden | ColumnAccess::Denied => continue,
-                ColumnAccess::Clear => {
-                    text.push_str(comma);
-                    self.row().column(name, &mut text);
-                }
-                ColumnAccess::Cells(cells) => {
-                    text.push_str(comma);
-                    self.row().cells(self.relation(), index, cells, &mut text);
-                    text.push_str(" AS ");
-                    push_quoted(&mut text, name);
-                }
-            }
-        }
-        text
-    }
+    Ok(())
 }

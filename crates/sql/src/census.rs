@@ -42,6 +42,11 @@ pub enum Place {
     Object,
     /// Made by the statement.
     Made,
+    /// The target of COPY FROM.
+    Copied {
+        /// Byte offset of the CASE that is its condition's top, if it is one.
+        case_at: Option<usize>,
+    },
     /// Anywhere else.
     Elsewhere,
 }
@@ -105,6 +110,16 @@ fn statement(node: Node<'_>) -> Result<Census, Error> {
         Node::CopyStmt(copy) => {
             if let Some(relation) = copy.relation() {
                 counter.visit(Node::RangeVar(relation));
+            }
+            if copy.is_from {
+                let case_at = match copy.where_clause() {
+                    Node::CaseExpr(case) => at(case.location),
+                    _ => None,
+                };
+                counter.place(copy.relation(), Place::Copied { case_at });
+            }
+            if !matches!(copy.where_clause(), Node::None) {
+                counter.walk(copy.where_clause());
             }
             if !matches!(copy.query(), Node::None) {
                 counter.walk(copy.query());

@@ -78,7 +78,8 @@ impl Session {
         match self.decoder.peek(&mut self.client.inbound) {
             None | Some(b'S' | b'H' | b'X') => Gate::Take,
             Some(b'd' | b'c' | b'f') => {
-                let due = self.who.is_bypass() && !self.copy_in && !self.queue.is_empty();
+                let may_copy = || self.who.is_bypass() || self.queue.has_copy();
+                let due = !self.copy_in && !self.queue.is_empty() && may_copy();
                 if due { Gate::Wait } else { Gate::Take }
             }
             Some(_) if matches!(self.batch, Batch::Failed { .. }) => Gate::Take,

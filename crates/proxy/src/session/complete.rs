@@ -76,6 +76,7 @@ impl Session {
             | StatementKind::Insert
             | StatementKind::Update
             | StatementKind::Delete
+            | StatementKind::CopyIn
             | StatementKind::CopyOut
             | StatementKind::Set
             | StatementKind::Show
@@ -98,12 +99,14 @@ impl Session {
 
     /// CopyInResponse, CopyOutResponse, CopyDone.
     pub(super) fn on_copy(&mut self, frame: &Frame) -> Result<(), End> {
-        match self.queue.front() {
-            Some(Pending::Query { .. } | Pending::Execute(_)) => {}
+        let statement = match self.queue.front() {
+            Some(Pending::Query { prepared, index }) => prepared.cleared.statements().get(*index),
+            Some(Pending::Execute(prepared)) => prepared.as_deref().and_then(Prepared::single),
             _ => return Err(fault("unexpected message", frame.tag)),
-        }
+        };
         if frame.tag == b'G' {
-            if !self.who.is_bypass() {
+            let copies = statement.is_some_and(|one| one.kind == StatementKind::CopyIn);
+            if !copies && !self.who.is_bypass() {
                 return Err(fault("COPY FROM of a restricted principal", frame.tag));
             }
             self.copy_in = true;

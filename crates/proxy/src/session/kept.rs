@@ -318,7 +318,8 @@ fn is_query(kind: StatementKind) -> bool {
         | StatementKind::Insert
         | StatementKind::Update
         | StatementKind::Delete => true,
-        StatementKind::CopyOut
+        StatementKind::CopyIn
+        | StatementKind::CopyOut
         | StatementKind::Transaction
         | StatementKind::Set
         | StatementKind::Show

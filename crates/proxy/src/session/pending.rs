@@ -193,6 +193,27 @@ impl Queue {
         self.entries.is_empty()
     }
 
+    /// Whether PostgreSQL may yet ask for rows of COPY FROM STDIN.
+    pub(super) fn has_copy(&self) -> bool {
+        self.entries.iter().any(|(pending, _)| match pending {
+            Pending::Execute(Some(prepared)) | Pending::Query { prepared, .. } => {
+                let mut statements = prepared.cleared.statements().iter();
+                statements.any(|one| one.kind == StatementKind::CopyIn)
+            }
+            Pending::Local(_)
+            | Pending::Parse { .. }
+            | Pending::Bind { .. }
+            | Pending::Close { .. }
+            | Pending::DescribeStatement(_)
+            | Pending::DescribePortal(_)
+            | Pending::Execute(None)
+            | Pending::Sync { .. }
+            | Pending::Fail { .. }
+            | Pending::Prepare { .. }
+            | Pending::Own { .. } => false,
+        })
+    }
+
     pub(super) fn has_barrier(&self) -> bool {
         self.barriers > 0
     }

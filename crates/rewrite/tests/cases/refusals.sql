@@ -48,6 +48,24 @@ select 1 from customers pgcordon_row
 
 copy customers from stdin
 
+copy orders from '/tmp/x'
+
+copy orders from program 'x'
+
+copy order_items from stdin
+
+copy payroll from stdin
+
+copy regions from stdin
+
+copy orders from stdin (on_error ignore)
+
+copy orders from stdin (encoding 'latin1')
+
+copy orders from stdin where exists (select 1 from customers)
+
+copy orders (id, nothing) from stdin
+
 copy customers to '/tmp/x'
 
 explain select 1

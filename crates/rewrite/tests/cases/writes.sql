@@ -45,3 +45,37 @@ insert into orders (id, region) values (1, (select max(region) from customers))
 update customers set (name, credit) = (select 'avg', avg(amount) from orders) where id in (1, 4)
 
 update customers set name = 'x' where ctid in (select ctid from customers where id = 1)
+
+insert into orders (id, region, note) select $1, $2, 'x' from regions
+
+insert into orders select id, region from customers group by id
+
+insert into customers (region, owner) select region, 'me' from regions
+
+insert into customers select id, region from orders on conflict (id) do update set (region, name) = (select excluded.region, 'x')
+
+insert into orders (id, region) select * from json_populate_recordset(null, '[]') as f
+
+update orders set region = upper($1), note = 'x', amount = default where id = 1
+
+update orders set (region, note) = row('x', note), amount = 1
+
+update orders set (region, note) = (select c.region, null from customers c where c.id = orders.customer_id)
+
+update orders set note = 'x' where id = 1 returning *
+
+update order_items set order_id = 7
+
+insert into employees (id, region) values (1, 'North')
+
+insert into customers (id, region) values (1, 'North') on conflict (lower(name)) where secret = 'x' do nothing
+
+copy orders from stdin
+
+copy orders (id, region) from stdin with (format csv, header, encoding 'UTF8') where id > 7 or note is null
+
+copy notes from stdin
+
+copy (update orders set note = 'x' returning id, note as n) to stdout csv
+
+copy (delete from orders returning id) to stdout

@@ -11,11 +11,15 @@
 //! - Built-in functions are found by name and are written qualified (`edits`), so that no function of the same
 //!   name on the search_path can take their place.
 
+mod assign;
 mod call;
 mod carrier;
+mod conflict;
+mod copy;
 mod create;
 mod expression;
 mod from;
+mod insert;
 mod leaf;
 mod name;
 mod object;
@@ -33,17 +37,21 @@ use std::rc::Rc;
 
 use pg_raw_parse::Node;
 
+pub use assign::{Assigned, Assignment, Value, ValueKind};
 pub use call::allowed_function;
 pub use carrier::Carrier;
 pub(crate) use carrier::carried;
+pub use conflict::Conflict;
+pub use copy::CopyIn;
 pub(crate) use create::creation;
 pub use create::{Made, NewRelation};
+pub use insert::{InsertSource, ValueRow};
 pub use object::ObjectCommand;
 pub(crate) use object::object_command;
 pub use scope::Visibility;
 pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
-pub use write::{Conflict, InsertSource, ValueRow, Within, Write, WriteKind};
+pub use write::{Within, Write, WriteKind};
 
 use crate::catalog::{ColumnId, RelationId, Snapshot};
 pub use crate::error::Error;
@@ -189,6 +197,8 @@ pub enum Kind {
     Select,
     /// INSERT, UPDATE or DELETE at the top: index into [`Statement::writes`].
     Write(usize),
+    /// COPY relation FROM STDIN.
+    CopyIn(CopyIn),
     /// COPY (query) TO STDOUT, or of a relation.
     CopyOut(Option<CopyRelation>),
     /// A statement that carries another one.
@@ -315,6 +325,7 @@ impl Path<'_> {
             Kind::Carrier(Carrier::Explain | Carrier::Create(_), _)
             | Kind::Select
             | Kind::Write(_)
+            | Kind::CopyIn(_)
             | Kind::CopyOut(_)
             | Kind::Execute(_)
             | Kind::Objects(_)

@@ -158,13 +158,13 @@ fn constants(set: &nodes::VariableSetStmt) -> Result<Vec<String>, Error> {
 impl<'a> Walker<'a> {
     pub(super) fn copy(&mut self, copy: &'a nodes::CopyStmt) -> Result<Kind, Error> {
         if copy.is_from {
-            return Err(Error::unsupported("COPY FROM", -1));
+            return self.copy_in(copy);
         }
         if copy.is_program || copy.filename().is_some() {
             return Err(Error::unsupported("COPY to a file or program", -1));
         }
         for option in copy.options() {
-            copy_option(option)?;
+            super::copy::copy_option(option, false)?;
         }
         match (copy.query(), copy.relation()) {
             (Node::SelectStmt(select), None) => {
@@ -174,7 +174,16 @@ impl<'a> Walker<'a> {
             (Node::None, Some(relation)) => {
                 Ok(Kind::CopyOut(Some(self.copy_relation(copy, relation)?)))
             }
-            _ => Err(Error::unsupported("COPY of a write", -1)),
+            (Node::InsertStmt(insert), None) => {
+                self.copy_write(copy, |walker, range| walker.insert(insert, range))
+            }
+            (Node::UpdateStmt(update), None) => {
+                self.copy_write(copy, |walker, range| walker.update(update, range))
+            }
+            (Node::DeleteStmt(delete), None) => {
+                self.copy_write(copy, |walker, range| walker.delete(delete, range))
+            }
+            _ => Err(Error::unsupported("this COPY", -1)),
         }
     }
 
@@ -218,17 +227,6 @@ impl<'a> Walker<'a> {
         }
         Ok(CopyRelation { access, columns: listed.then_some(columns), range })
     }
-}
-
-/// Options that only shape the text of the answer.
-fn copy_option(option: &nodes::DefElem) -> Result<(), Error> {
-    const ALLOWED: [&str; 7] =
-        ["format", "delimiter", "null", "header", "quote", "escape", "force_quote"];
-    let name = option.defname().unwrap_or_default();
-    if ALLOWED.contains(&name) {
-        return Ok(());
-    }
-    Err(Error::unsupported(format!("the COPY option {name}"), option.location))
 }
 
 /// What a refused statement is called in the error.

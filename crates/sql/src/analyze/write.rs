@@ -4,16 +4,17 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use pg_raw_parse::Node;
-use pg_raw_parse::list::CastNodeList;
-use pg_raw_parse::nodes::{self, OnConflictAction, OverridingKind};
+use pg_raw_parse::nodes;
 
+use super::assign::{Assignment, columns_of};
+use super::conflict::Conflict;
 use super::from::spelled;
+use super::insert::InsertSource;
 use super::query::Want;
 use super::scope::{Columns, Item, Scope, Source, Visibility};
 use super::{Role, Seen, TargetPart, Walker};
 use crate::catalog::{ColumnId, Relation, RelationId};
 use crate::error::{Error, offset};
-use crate::lex::TokenKind;
 
 /// Which write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,36 +25,6 @@ pub enum WriteKind {
     Update,
     /// DELETE
     Delete,
-}
-
-/// A row of VALUES: the bytes inside its parentheses, and of each value.
-pub type ValueRow = (Range<usize>, Vec<Range<usize>>);
-
-/// Where an INSERT's rows come from.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum InsertSource {
-    /// DEFAULT VALUES: its bytes.
-    Defaults(Range<usize>),
-    /// VALUES.
-    Values(Vec<ValueRow>),
-    /// Any other query: its bytes.
-    Query(Range<usize>),
-}
-
-/// ON CONFLICT.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Conflict {
-    /// DO NOTHING.
-    Nothing,
-    /// DO UPDATE SET … [WHERE …].
-    Update {
-        /// Columns set, with where they are named.
-        columns: Vec<(ColumnId, usize)>,
-        /// Bytes of the condition behind WHERE; `None` without one.
-        condition: Option<Range<usize>>,
-        /// Where a condition would begin: behind the last token of SET, or at WHERE.
-        at: usize,
-    },
 }
 
 /// One INSERT, UPDATE or DELETE.
@@ -69,6 +40,10 @@ pub struct Write {
     pub within: Option<Within>,
     /// Columns written, with where they are named (INSERT's list, UPDATE's SET).
     pub columns: Vec<(ColumnId, usize)>,
+    /// INSERT: columns of which only a part is given (`tags[1]`).
+    pub partial: Vec<ColumnId>,
+    /// UPDATE: what SET says.
+    pub assignments: Vec<Assignment>,
     /// INSERT without a column list: where it would stand.
     pub column_list_at: Option<usize>,
     /// Bytes inside the parentheses of INSERT's column list.
@@ -100,7 +75,7 @@ pub struct Within {
     pub output_names: Vec<String>,
 }
 
-type Walked = Result<(usize, Columns), Error>;
+pub(super) type Walked = Result<(usize, Columns), Error>;
 
 impl<'a> Walker<'a> {
     pub(super) fn insert(&mut self, insert: &'a nodes::InsertStmt, range: Range<usize>) -> Walked {
@@ -129,30 +104,6 @@ impl<'a> Walker<'a> {
         walked
     }
 
-    fn insert_body(&mut self, insert: &'a nodes::InsertStmt, range: Range<usize>) -> Walked {
-        let target = required(insert.relation(), "this INSERT")?;
-        let (item, relation, view) = self.target_item(target, WriteKind::Insert)?;
-        let access = item.accesses.start;
-        let uses = self.out.target_uses.len();
-        let mut write = blank(WriteKind::Insert, access, range);
-        write.columns = self.assigned(insert.cols(), relation)?;
-        self.locate_columns(&mut write, target, !insert.cols().is_empty())?;
-        self.insert_source(insert, &mut write)?;
-        let excluded = Item {
-            name: "excluded".to_owned(),
-            schema: None,
-            source: Source::Relation { access, relation, view, target: false },
-            cols_visible: false,
-            ..item.clone()
-        };
-        if let Some(conflict) = insert.on_conflict_clause() {
-            let items = [item.clone(), excluded];
-            self.conflict(conflict, &items, relation, &mut write)?;
-        }
-        let columns = self.returning(insert.returning_clause(), &[item], &mut write)?;
-        self.finish_write(write, uses, columns)
-    }
-
     fn update_body(&mut self, update: &'a nodes::UpdateStmt, range: Range<usize>) -> Walked {
         let target = required(update.relation(), "this UPDATE")?;
         let (item, relation, _) = self.target_item(target, WriteKind::Update)?;
@@ -162,7 +113,10 @@ impl<'a> Walker<'a> {
         items.extend(self.items_of(update.from_clause(), None)?);
         write.joins_others = items.len() > 1;
         let scope = Scope { items: &items, parent: None };
-        write.columns = self.set_list(update.target_list(), relation, &scope)?;
+        let behind_target = self.out.accesses[write.access].range.end;
+        let text = self.set_text(&(behind_target..write.range.end))?;
+        write.assignments = self.set_list(update.target_list(), &text, relation, &scope)?;
+        write.columns = columns_of(&write.assignments);
         self.locate_condition(&mut write, update.where_clause(), &scope)?;
         let columns = self.returning(update.returning_clause(), &items, &mut write)?;
         self.finish_write(write, uses, columns)
@@ -182,9 +136,14 @@ impl<'a> Walker<'a> {
         self.finish_write(write, uses, columns)
     }
 
-    fn finish_write(&mut self, mut write: Write, uses: usize, columns: Columns) -> Walked {
+    pub(super) fn finish_write(
+        &mut self,
+        mut write: Write,
+        uses: usize,
+        columns: Columns,
+    ) -> Walked {
         let mut mine = self.out.target_uses[uses..].iter();
-        write.reads_target = mine.any(|target| target.access == write.access);
+        write.reads_target |= mine.any(|target| target.access == write.access);
         let index = self.out.writes.len();
         // A write inside WITH is overwritten by the statement around it, which is finished later.
         self.out.gives_rows = write.has_returning;
@@ -194,7 +153,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The target: a relation of the catalog, never a CTE.
-    fn target_item(
+    pub(super) fn target_item(
         &mut self,
         target: &'a nodes::RangeVar,
         kind: WriteKind,
@@ -234,251 +193,17 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Columns named by an INSERT list.
-    fn assigned(
-        &mut self,
-        list: &'a pg_raw_parse::list::NodeList,
-        relation: &Relation,
-    ) -> Result<Vec<(ColumnId, usize)>, Error> {
-        let mut columns = Vec::with_capacity(list.len());
-        for node in list {
-            let Node::ResTarget(target) = node else {
-                return Err(Error::unsupported("this column list", -1));
-            };
-            columns.push(assigned_column(target, relation)?);
-            self.subscripts(target, &Scope { items: &[], parent: None })?;
-        }
-        Ok(columns)
-    }
-
-    /// `tags[1]`, `address.city`: a part of a column is assigned.
-    fn subscripts(
-        &mut self,
-        target: &'a nodes::ResTarget,
-        scope: &Scope<'a, '_>,
-    ) -> Result<(), Error> {
-        for step in target.indirection() {
-            match step {
-                Node::A_Indices(indices) => {
-                    self.optional(indices.lidx(), scope)?;
-                    self.optional(indices.uidx(), scope)?;
-                }
-                Node::String(_) => {}
-                _ => return Err(Error::unsupported("assigning to this", target.location)),
-            }
-        }
-        Ok(())
-    }
-
-    /// `SET a = …, (b, c) = …`
-    fn set_list(
-        &mut self,
-        list: &'a CastNodeList<nodes::ResTarget>,
-        relation: &Relation,
-        scope: &Scope<'a, '_>,
-    ) -> Result<Vec<(ColumnId, usize)>, Error> {
-        let mut columns = Vec::with_capacity(list.len());
-        for target in list {
-            columns.push(assigned_column(target, relation)?);
-            self.subscripts(target, scope)?;
-            let first = match target.val() {
-                // The source of `(a, b) = …` is shared by its columns: walk it once.
-                Node::MultiAssignRef(reference) => reference.colno == 1,
-                _ => true,
-            };
-            if first {
-                self.expression(target.val(), scope)?;
-            }
-        }
-        Ok(columns)
-    }
-
-    /// Finds INSERT's column list, or where it would stand.
-    fn locate_columns(
-        &mut self,
-        write: &mut Write,
-        target: &nodes::RangeVar,
-        listed: bool,
-    ) -> Result<(), Error> {
-        let name_end = self.out.accesses[write.access].range.end;
-        let mut token = self.parsed.tokens().first_at_or_after(name_end);
-        if target.alias().is_some() {
-            if !self.parsed.is_keyword(token, "as") {
-                return Err(crate::parse::disagreement(name_end));
-            }
-            token += 2;
-        }
-        if listed {
-            let close = self.parsed.closing(token)?;
-            write.column_list = Some(self.parsed.end(token)..self.parsed.start(close));
-        } else {
-            write.column_list_at = Some(self.parsed.end(token - 1));
-        }
-        Ok(())
-    }
-
-    fn insert_source(
-        &mut self,
-        insert: &'a nodes::InsertStmt,
-        write: &mut Write,
-    ) -> Result<(), Error> {
-        let behind = match (&write.column_list, write.column_list_at) {
-            (Some(list), _) => list.end + 1,
-            (None, Some(at)) => at,
-            (None, None) => return Err(crate::parse::disagreement(write.range.start)),
-        };
-        let mut token = self.parsed.tokens().first_at_or_after(behind);
-        if insert.override_ != OverridingKind::OVERRIDING_NOT_SET {
-            if !self.parsed.is_keyword(token, "overriding") {
-                return Err(crate::parse::disagreement(behind));
-            }
-            token += 3;
-        }
-        let end = self.source_end(insert, write)?;
-        let range = self.parsed.start(token)..end;
-        write.source = Some(match insert.select_stmt() {
-            Node::None => InsertSource::Defaults(range),
-            Node::SelectStmt(select) => self.insert_query(select, range, token)?,
-            _ => return Err(Error::unsupported("this source of INSERT", -1)),
-        });
-        Ok(())
-    }
-
-    /// Walks the source; VALUES of its own keeps its rows apart, since they may say DEFAULT.
-    fn insert_query(
-        &mut self,
-        select: &'a nodes::SelectStmt,
-        range: Range<usize>,
-        token: usize,
-    ) -> Result<InsertSource, Error> {
-        let plain = !select.values_lists().is_empty()
-            && select.with_clause().is_none()
-            && select.sort_clause().is_empty()
-            && matches!(select.limit_count(), Node::None)
-            && matches!(select.limit_offset(), Node::None)
-            && self.parsed.is_keyword(token, "values");
-        if !plain {
-            self.select(select, None, Want::Nothing)?;
-            return Ok(InsertSource::Query(range));
-        }
-        let scope = Scope { items: &[], parent: None };
-        for row in select.values_lists() {
-            let row = row.as_node_list().ok_or_else(|| Error::unsupported("this row", -1))?;
-            self.expressions(row, &scope)?;
-        }
-        let rows = self.value_rows(token + 1, select)?;
-        Ok(InsertSource::Values(rows))
-    }
-
-    fn value_rows(
-        &self,
-        mut token: usize,
-        select: &nodes::SelectStmt,
-    ) -> Result<Vec<ValueRow>, Error> {
-        let mut rows = Vec::with_capacity(select.values_lists().len());
-        for row in select.values_lists() {
-            let close = self.parsed.closing(token)?;
-            let inside = self.parsed.end(token)..self.parsed.start(close);
-            let values = self.split_commas(token + 1, close);
-            let expected = row.as_node_list().map_or(0, |row| row.len());
-            if values.len() != expected {
-                return Err(crate::parse::disagreement(inside.start));
-            }
-            rows.push((inside, values));
-            token = close + 1;
-            if self.parsed.is(token, TokenKind::Comma) {
-                token += 1;
-            }
-        }
-        Ok(rows)
-    }
-
-    /// Bytes of the comma-separated parts between two tokens.
-    pub(super) fn split_commas(&self, first: usize, close: usize) -> Vec<Range<usize>> {
-        let mut parts = Vec::new();
-        let (mut start, mut token) = (first, first);
-        while token < close {
-            match self.parsed.tokens()[token].kind {
-                TokenKind::LeftParen | TokenKind::LeftBracket => {
-                    token = self.parsed.tokens().closing(token).unwrap_or(close);
-                }
-                TokenKind::Comma => {
-                    parts.push(self.parsed.start(start)..self.parsed.end(token - 1));
-                    start = token + 1;
-                }
-                _ => {}
-            }
-            token += 1;
-        }
-        if start < close {
-            parts.push(self.parsed.start(start)..self.parsed.end(close - 1));
-        }
-        parts
-    }
-
-    /// Byte behind an INSERT's source: before ON CONFLICT, RETURNING, or the statement's end.
-    fn source_end(&self, insert: &nodes::InsertStmt, write: &Write) -> Result<usize, Error> {
-        if let Some(conflict) = insert.on_conflict_clause() {
-            let token = self.parsed.token_at(conflict.location)?;
-            return Ok(self.parsed.end(token - 1));
-        }
-        self.before_returning(write, insert.returning_clause().is_some())
-    }
-
     /// Byte behind the last token before RETURNING, or of the statement.
-    fn before_returning(&self, write: &Write, has_returning: bool) -> Result<usize, Error> {
+    pub(super) fn before_returning(
+        &self,
+        write: &Write,
+        has_returning: bool,
+    ) -> Result<usize, Error> {
         match (self.parsed.clause(&write.range, "returning"), has_returning) {
             (Some(token), true) => Ok(self.parsed.end(token - 1)),
             (None, false) => Ok(write.range.end),
             (Some(_), false) | (None, true) => Err(crate::parse::disagreement(write.range.start)),
         }
-    }
-
-    fn conflict(
-        &mut self,
-        conflict: &'a nodes::OnConflictClause,
-        items: &[Item<'a>],
-        relation: &Relation,
-        write: &mut Write,
-    ) -> Result<(), Error> {
-        let scope = Scope { items: &items[..1], parent: None };
-        if let Some(infer) = conflict.infer() {
-            for element in infer.index_elems() {
-                self.index_element(element, &scope)?;
-            }
-            self.optional(infer.where_clause(), &scope)?;
-        }
-        if conflict.action != OnConflictAction::ONCONFLICT_UPDATE {
-            write.conflict = Some(Conflict::Nothing);
-            return Ok(());
-        }
-        let scope = Scope { items, parent: None };
-        let columns = self.set_list(conflict.target_list(), relation, &scope)?;
-        let start = self.parsed.token_at(conflict.location)?;
-        let end = match self.parsed.clause(&write.range, "returning") {
-            Some(token) => self.parsed.end(token - 1),
-            None => write.range.end,
-        };
-        let whole = self.parsed.start(start)..end;
-        let action = self.parsed.clause(&whole, "do");
-        let action = action.ok_or_else(|| crate::parse::disagreement(whole.start))?;
-        let set = self.parsed.start(action)..end;
-        let (condition, at) = self.condition_in(&set, conflict.where_clause(), &scope)?;
-        write.conflict = Some(Conflict::Update { columns, condition, at });
-        Ok(())
-    }
-
-    fn index_element(&mut self, node: Node<'a>, scope: &Scope<'a, '_>) -> Result<(), Error> {
-        let Node::IndexElem(element) = node else {
-            return Err(Error::unsupported("this conflict target", -1));
-        };
-        if let Some(name) = element.name() {
-            let edits = self.out.target_uses.len();
-            scope.single(name, None)?;
-            self.out.target_uses.truncate(edits);
-        }
-        self.optional(element.expr(), scope)?;
-        Ok(())
     }
 
     fn locate_condition(
@@ -499,7 +224,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The bytes behind WHERE in `range`, and where WHERE stands or would stand.
-    fn condition_in(
+    pub(super) fn condition_in(
         &mut self,
         range: &Range<usize>,
         node: Node<'a>,
@@ -517,7 +242,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn returning(
+    pub(super) fn returning(
         &mut self,
         returning: Option<&'a nodes::ReturningClause>,
         items: &[Item<'a>],
@@ -552,7 +277,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-fn blank(kind: WriteKind, access: usize, range: Range<usize>) -> Write {
+pub(super) fn blank(kind: WriteKind, access: usize, range: Range<usize>) -> Write {
     Write {
         kind,
         access,
@@ -560,6 +285,8 @@ fn blank(kind: WriteKind, access: usize, range: Range<usize>) -> Write {
         range,
         within: None,
         columns: Vec::new(),
+        partial: Vec::new(),
+        assignments: Vec::new(),
         column_list_at: None,
         column_list: None,
         source: None,
@@ -572,17 +299,6 @@ fn blank(kind: WriteKind, access: usize, range: Range<usize>) -> Write {
     }
 }
 
-fn required<'t, T>(value: Option<&'t T>, what: &str) -> Result<&'t T, Error> {
+pub(super) fn required<'t, T>(value: Option<&'t T>, what: &str) -> Result<&'t T, Error> {
     value.ok_or_else(|| Error::unsupported(what, -1))
-}
-
-fn assigned_column(
-    target: &nodes::ResTarget,
-    relation: &Relation,
-) -> Result<(ColumnId, usize), Error> {
-    let name = target.name().unwrap_or_default();
-    let place = offset(target.location);
-    let unknown = || Error::UnknownColumn { name: name.to_owned(), offset: place };
-    let column = relation.column(name).ok_or_else(unknown)?;
-    Ok((column, place.unwrap_or_default()))
 }
