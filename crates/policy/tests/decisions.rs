@@ -219,6 +219,7 @@ tables:
             ("max", Select, "customers", "(tenant_id = 1)"),
             ("max", Select, "events", "all"),
             ("max", Select, "open_orders", "all"),
+            ("max", Select, "figures_kept", NO_RULE),
             ("max", Select, "payroll", NO_RULE),
             ("rita", Select, "customers", NO_RULE),
             ("wendy", Select, "OrderNotes", "all"),
@@ -233,6 +234,25 @@ tables:
     assert_eq!(coverage("open_orders"), Coverage::Wildcard);
     assert_eq!(coverage("events_2027"), Coverage::Inherited);
     assert_eq!(coverage("pg_catalog.pg_class"), Coverage::Nothing);
+}
+
+#[test]
+fn only_a_key_of_its_own_opens_a_materialized_view() {
+    let policy = "
+tables:
+  figures_kept:
+    - { name: own, to: [manager], rows: amount > 1 }
+  'public.*':
+    - { name: everything, to: [rep], rows: all }
+    - { name: north, to: everyone, restrict: true, rows: region = 'North', when_columns: [region] }";
+    check(
+        policy,
+        &[
+            ("max", Select, "figures_kept", "((amount > 1) and (region = 'North'))"),
+            ("rita", Select, "figures_kept", NO_RULE),
+            ("rita", Select, "orders", "(region = 'North')"),
+        ],
+    );
 }
 
 #[test]

@@ -10,13 +10,15 @@
 //! | none           | yes                | the parent's; a wildcard of its own may only restrict further |
 //! | none           | no                 | those of wildcards                                            |
 //!
+//! A wildcard grants nothing of a materialized view: it may only restrict one.
+//!
 //! Invariants:
 //! - Naming a child never shows more than naming its parent would, unless a key of its own says so.
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use pgcordon_sql::catalog::{Relation, RelationId, Snapshot};
+use pgcordon_sql::catalog::{Relation, RelationId, RelationKind, Snapshot};
 
 use super::takes_rules;
 use crate::bound::Coverage;
@@ -162,7 +164,9 @@ impl<'p, 's> Assigner<'p, 's> {
             if !takes_rules(relation) || !table.pattern.covers(&relation.schema, &relation.name) {
                 continue;
             }
-            for rule in &table.rules {
+            // It holds copies of rows that wildcards say nothing of: only a key of its own opens it.
+            let copies = relation.kind == RelationKind::MaterializedView;
+            for rule in table.rules.iter().filter(|rule| rule.restrictive || !copies) {
                 let has = |name: &str| relation.column(name).is_some();
                 if rule.when_columns.iter().all(|column| has(&column.name)) {
                     rules.push(Assignment { table, rule, columns: None });

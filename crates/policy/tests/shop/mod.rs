@@ -23,6 +23,7 @@ r public.employees public.people : id region salary
 p public.secrets : id region
 r public.secrets_1 public.secrets : id region
 v public.open_orders : id region
+m public.figures_kept : region amount
 S public.orders_id_seq : last_value
 r archive.orders public.orders : id region amount tenant_id note
 r public.OrderNotes : id note
@@ -53,6 +54,7 @@ fn relation(index: usize, line: &str, known: &[Relation]) -> Relation {
     let kind = match words.next().expect("a kind") {
         "p" => RelationKind::PartitionedTable,
         "v" => RelationKind::View,
+        "m" => RelationKind::MaterializedView,
         "S" => RelationKind::Sequence,
         _ => RelationKind::Table,
     };
