@@ -79,6 +79,10 @@ level "build" cargo build --locked --workspace --all-targets
 PGCORDON_BIN=$target/debug/pgcordon
 export PGCORDON_BIN
 level "the demo's tour" "$PGCORDON_BIN" demo --tour
+# Of the random statements; with the same seed a run is the same run.
+PGCORDON_SEED=${PGCORDON_SEED:-$(date +%s)}
+export PGCORDON_SEED
+say "PGCORDON_SEED=$PGCORDON_SEED"
 level "end-to-end tests" end_to_end_tests
 # The attack corpus is kept beside the repository, not in it. CI has it, and must not pass without.
 if [ -n "${CI:-}" ] || [ -f "${REDTEAM:-../shared/redteam}/run_attacks.py" ]; then

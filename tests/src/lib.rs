@@ -10,6 +10,7 @@
 pub mod answer;
 pub mod cluster;
 pub mod compare;
+pub mod generate;
 pub mod process;
 pub mod proxy;
 pub mod script;
