@@ -41,6 +41,7 @@ fn run(
     people: &[&str],
     mut ours: impl FnMut(&str) -> Client,
     mut native: impl FnMut(&str) -> Client,
+    mut after: impl FnMut(),
 ) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for user in people {
@@ -56,6 +57,7 @@ fn run(
             }
             left.simple("ROLLBACK");
             right.simple("ROLLBACK");
+            after();
         }
     }
     found
@@ -63,7 +65,16 @@ fn run(
 
 fn check(suite: &str, twin: &Twin, files: &[&str], people: &[&str]) {
     let cases: Vec<Case> = files.iter().flat_map(|file| cases(&test_file(file))).collect();
-    let mut found = run(&cases, people, |user| twin.client(user), |user| twin.native(user));
+    let mut admins = [twin.cluster.admin(&twin.plain), twin.cluster.admin(&twin.native)];
+    // A refused statement may or may not have drawn a number, which no rollback gives back.
+    let after = || {
+        for admin in &mut admins {
+            if suite == "shop" {
+                admin.run("SELECT setval('visits_id_seq', 2)");
+            }
+        }
+    };
+    let mut found = run(&cases, people, |user| twin.client(user), |user| twin.native(user), after);
     let known = known_refusals(suite);
     let mended: Vec<&String> = known.iter().filter(|name| !found.contains_key(*name)).collect();
     assert!(mended.is_empty(), "{suite}: equal now, take them off the list: {mended:#?}");
@@ -95,7 +106,7 @@ fn the_unprotected_path_differs() {
         let twin = tpch(rules);
         let all = cases(&test_file("cases/tpch/queries.sql"));
         let plain = |_: &str| twin.cluster.client("pgcordon", "pgcordon_pw", &twin.plain);
-        let found = run(&all, &["emma"], plain, |user| twin.native(user));
+        let found = run(&all, &["emma"], plain, |user| twin.native(user), || {});
         assert!(found.len() * 2 > all.len(), "{rules}: only {} of {}", found.len(), all.len());
     }
 }
