@@ -457,3 +457,42 @@ fn what_a_query_makes_holds_what_its_maker_may_see() {
     rita.run("CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM orders");
     refused(&mut rita, "SELECT * FROM counted", "42P01", "counted");
 }
+
+#[test]
+fn where_current_of_a_cursor() {
+    let stage = Stage::new();
+    let delete = "query BEGIN
+         query DECLARE c CURSOR FOR SELECT id FROM visits ORDER BY id FOR UPDATE
+         query FETCH c
+         query DELETE FROM visits WHERE CURRENT OF c
+         query SELECT count(*) FROM visits
+         query DELETE FROM visits WHERE CURRENT OF nothing
+         query ROLLBACK
+         query BEGIN
+         query DECLARE c CURSOR FOR SELECT id FROM orders
+         query FETCH c
+         query DELETE FROM orders WHERE CURRENT OF c
+         query ROLLBACK";
+    check(&stage, delete, &["C DELETE 1", "D 0", "E 34000"]);
+    let mut max = stage.client("max");
+    max.run("BEGIN; DECLARE c CURSOR FOR SELECT id FROM orders WHERE id = 5");
+    max.run("FETCH c");
+    max.run("UPDATE orders SET note = 'current' WHERE CURRENT OF c");
+    assert_eq!(said(&max.simple("SELECT id FROM orders WHERE note = 'current'")), "5");
+    max.run("ROLLBACK");
+    let mut rita = stage.client("rita");
+    rita.run("BEGIN; DECLARE c CURSOR FOR SELECT id FROM orders WHERE id = 8");
+    rita.run("FETCH c");
+    refused(&mut rita, "UPDATE orders SET note = 'x' WHERE CURRENT OF c", "0A000", "CURRENT OF");
+    rita.run("ROLLBACK");
+    refused(&mut rita, "DELETE FROM orders WHERE CURRENT OF c RETURNING 1", "0A000", "CURRENT OF");
+    // A row that has left the person's reach since the cursor was opened is not deleted: it raises.
+    let mut rita = stage.client("rita");
+    rita.run("BEGIN; DECLARE c CURSOR FOR SELECT id FROM visits");
+    rita.run("FETCH c");
+    stage.cluster.admin(e2e::stage::PLAIN).run("UPDATE visits SET region = 'South' WHERE id = 1");
+    let answer = rita.simple("DELETE FROM visits WHERE CURRENT OF c");
+    assert_ne!(answer.error.map(|error| error.sqlstate().to_owned()), None);
+    rita.run("ROLLBACK");
+    assert_eq!(said(&stage.client("max").simple("SELECT count(*) FROM visits")), "2");
+}

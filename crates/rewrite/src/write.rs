@@ -56,6 +56,9 @@ impl<'a> Writer<'a> {
                 let guard = Guard::Inserted { check: check.is_some() };
                 (check, guard)
             }
+            WriteKind::Update | WriteKind::Delete if self.write.current_of => {
+                self.current_of(decision, &reads)?
+            }
             WriteKind::Update | WriteKind::Delete => {
                 let using = both(&decision.using, &reads);
                 let made = match kind {
@@ -117,6 +120,37 @@ impl<'a> Writer<'a> {
         }
         draft.relation(self.relation(), guard);
         plan.mark(access.range.clone(), draft.text, draft.marks);
+    }
+
+    /// WHERE CURRENT OF takes no predicate beside it. A row that DELETE may not touch raises in RETURNING, which shows the
+    /// old row; UPDATE shows the new one, so it needs a filter that admits every row. A RETURNING of the client's would
+    /// see such a row before it raises.
+    fn current_of(
+        &self,
+        decision: &Decision,
+        reads: &Filter,
+    ) -> Result<(Option<String>, Guard), Refusal> {
+        let using = both(&decision.using, reads);
+        let check = match self.write.kind {
+            WriteKind::Delete if using == Filter::All || !self.write.has_returning => {
+                self.check_item(&using)
+            }
+            WriteKind::Update | WriteKind::Insert if using == Filter::All => {
+                self.check_item(&both(&decision.check, reads))
+            }
+            WriteKind::Delete => {
+                let what = "RETURNING with WHERE CURRENT OF on a filtered relation".to_owned();
+                let offset = self.write.condition.as_ref().map(|range| range.start);
+                return Err(Refusal::Unsupported { what, offset });
+            }
+            WriteKind::Update | WriteKind::Insert => {
+                let what = "UPDATE … WHERE CURRENT OF on a filtered relation".to_owned();
+                let offset = self.write.condition.as_ref().map(|range| range.start);
+                return Err(Refusal::Unsupported { what, offset });
+            }
+        };
+        let guard = Guard::Changed { and_in: None, condition: true, check: check.is_some() };
+        Ok((check, guard))
     }
 
     /// Adds the predicate to WHERE; gives the piece in which a new top-level AND stands.

@@ -79,3 +79,9 @@ copy notes from stdin
 copy (update orders set note = 'x' returning id, note as n) to stdout csv
 
 copy (delete from orders returning id) to stdout
+
+delete from orders where current of c
+
+delete from orders where current of c returning id, note
+
+update regions set label = 'x' where current of c

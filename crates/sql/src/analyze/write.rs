@@ -56,6 +56,8 @@ pub struct Write {
     pub condition: Option<Range<usize>>,
     /// UPDATE and DELETE: where WHERE would stand; behind the condition's predecessor.
     pub condition_at: usize,
+    /// The condition is CURRENT OF a cursor: nothing can be joined to it.
+    pub current_of: bool,
     /// The statement reads columns of its target (other than EXCLUDED): it needs SELECT as PostgreSQL does.
     pub reads_target: bool,
     /// Has RETURNING.
@@ -220,6 +222,7 @@ impl<'a> Walker<'a> {
         let (condition, at) = self.condition_in(&(behind_target..end), node, scope)?;
         write.condition = condition;
         write.condition_at = at;
+        write.current_of = matches!(node, Node::CurrentOfExpr(_));
         Ok(())
     }
 
@@ -230,8 +233,11 @@ impl<'a> Walker<'a> {
         node: Node<'a>,
         scope: &Scope<'a, '_>,
     ) -> Result<(Option<Range<usize>>, usize), Error> {
-        let shape = self.optional(node, scope)?;
-        self.condition(shape);
+        // The grammar has it nowhere but alone behind WHERE.
+        if !matches!(node, Node::CurrentOfExpr(_)) {
+            let shape = self.optional(node, scope)?;
+            self.condition(shape);
+        }
         match (self.parsed.clause(range, "where"), node) {
             (None, Node::None) => Ok((None, range.end)),
             (Some(token), node) if !matches!(node, Node::None) => {
@@ -292,6 +298,7 @@ pub(super) fn blank(kind: WriteKind, access: usize, range: Range<usize>) -> Writ
         source: None,
         conflict: None,
         condition: None,
+        current_of: false,
         reads_target: false,
         has_returning: false,
         returning_width: None,
