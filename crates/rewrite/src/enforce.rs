@@ -44,6 +44,16 @@ fn decide(text: &str, context: Context<'_>, lens: &PolicyLens<'_>) -> Result<Cle
     if context.principal.bypass {
         return bypass(text, &parsed);
     }
+    verify::verify(text, planned(text, &parsed, context, lens)?)
+}
+
+/// What is to be done to a text of a principal without bypass.
+pub(crate) fn planned(
+    text: &str,
+    parsed: &Parsed<'_>,
+    context: Context<'_>,
+    lens: &PolicyLens<'_>,
+) -> Result<Plan, Refusal> {
     let names = Names {
         snapshot: context.snapshot,
         search_path: context.search_path,
@@ -51,13 +61,12 @@ fn decide(text: &str, context: Context<'_>, lens: &PolicyLens<'_>) -> Result<Cle
         lens,
         parameter_types: context.parameter_types,
     };
-    let analysis = analyze::analyze(&parsed, names).map_err(|error| {
+    let analysis = analyze::analyze(parsed, names).map_err(|error| {
         let unknown = matches!(error, analyze::Error::UnknownRelation { .. });
         let denied = if unknown { lens.failure(error.offset()) } else { None };
         denied.unwrap_or_else(|| refusal(error))
     })?;
-    let plan = plan(text, context, lens, analysis)?;
-    verify::verify(text, plan)
+    plan(text, context, lens, analysis)
 }
 
 fn plan(

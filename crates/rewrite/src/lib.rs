@@ -23,6 +23,15 @@ mod settings;
 mod verify;
 mod write;
 
+#[cfg(test)]
+extern crate self as pgcordon_rewrite;
+#[cfg(test)]
+mod mutation;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the integration tests")]
+mod support;
+
 pub use cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
 pub use enforce::{enforce, explain};
 pub use export::{Export, ExportRequest, export_sql};

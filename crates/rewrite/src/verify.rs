@@ -7,6 +7,7 @@
 //! - As many statements, of the kinds decided.
 //! - Each relation is one that an edit of ours named, at the place where it named it, guarded as planned; or a name
 //!   that the analysis knew for a CTE; or inside a predicate of the policy's, and qualified.
+//! - A filtered scan is a plain SELECT, and its whole condition stands in the edit that names the relation.
 //! - Each function and operator that the client named is built-in and on the allow-list, or allowed by the policy.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,9 +107,13 @@ impl Check<'_> {
         let safe = match (&mark.guard, &named.place) {
             (Guard::Object, Place::Object) | (Guard::Made, Place::Made) => true,
             (Guard::Free | Guard::Name, Place::OnlyItem { .. } | Place::Elsewhere) => true,
-            (Guard::Scan { condition: wanted }, Place::OnlyItem { condition }) => {
+            (Guard::Scan { condition: wanted }, Place::OnlyItem { condition, plain }) => {
                 let ours = named.alias.as_deref() == Some("pgcordon_scan");
-                ours && (*condition || !wanted)
+                let filtered = match condition {
+                    Some((first, last)) => self.in_one_edit([named.offset, *first, *last]),
+                    None => !wanted,
+                };
+                ours && *plain && filtered
             }
             (
                 Guard::Changed { and_in, condition: wanted, check },
@@ -145,6 +150,12 @@ impl Check<'_> {
             ) => false,
         };
         if safe { Ok(()) } else { Err(fault("a relation is not guarded as planned")) }
+    }
+
+    /// Whether the relation and its whole condition stand in one edit: nothing of it is the client's.
+    fn in_one_edit(&self, offsets: [usize; 3]) -> bool {
+        let edits = &self.spliced.moved;
+        edits.iter().any(|(_, range)| offsets.iter().all(|offset| range.contains(offset)))
     }
 
     /// Whether an offset of the new text lies in text of ours.

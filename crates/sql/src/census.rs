@@ -21,8 +21,10 @@ use crate::parse::{Limits, Parsed};
 pub enum Place {
     /// The only item of a SELECT's FROM clause.
     OnlyItem {
-        /// The SELECT has a WHERE clause.
-        condition: bool,
+        /// First and last byte offset at which something stands in the SELECT's WHERE clause, if it has one.
+        condition: Option<(usize, usize)>,
+        /// The SELECT is nothing but a list, that item, WHERE and OFFSET.
+        plain: bool,
     },
     /// The target of UPDATE or DELETE.
     Changed {
@@ -225,8 +227,8 @@ impl Counter {
             },
             _ => None,
         };
-        let condition = !matches!(select.where_clause(), Node::None);
-        self.place(relation, Place::OnlyItem { condition });
+        let condition = extent(select.where_clause());
+        self.place(relation, Place::OnlyItem { condition, plain: is_plain(select) });
     }
 
     fn changed(
@@ -270,6 +272,52 @@ impl Counter {
             operators: self.operators,
         }
     }
+}
+
+/// Whether a SELECT has no clause that could add rows, lock them, or see more than its WHERE clause admits.
+fn is_plain(select: &nodes::SelectStmt) -> bool {
+    select.op == nodes::SetOperation::SETOP_NONE
+        && select.with_clause().is_none()
+        && select.locking_clause().is_empty()
+        && select.group_clause().is_empty()
+        && select.distinct_clause().is_empty()
+        && select.values_lists().is_empty()
+        && matches!(select.having_clause(), Node::None)
+        && matches!(select.limit_count(), Node::None)
+}
+
+/// The first and the last location of a condition; `None` without one. Where nothing has a location, the end of the
+/// text is given, which lies in no edit.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what has no location of its own lies between what has"
+)]
+fn extent(condition: Node<'_>) -> Option<(usize, usize)> {
+    if matches!(condition, Node::None) {
+        return None;
+    }
+    let mut found: Option<(usize, usize)> = None;
+    let mut meet = |node: Node<'_>| {
+        let location = match node {
+            Node::ColumnRef(column) => column.location,
+            Node::A_Const(constant) => constant.location,
+            Node::ParamRef(parameter) => parameter.location,
+            Node::FuncCall(call) => call.location,
+            Node::A_Expr(expression) => expression.location,
+            Node::RangeVar(relation) => relation.location,
+            _ => -1,
+        };
+        if let Some(offset) = at(location) {
+            let (first, last) = found.unwrap_or((offset, offset));
+            found = Some((first.min(offset), last.max(offset)));
+        }
+    };
+    meet(condition);
+    walk_manual::<()>(condition, |node| {
+        meet(node);
+        Recurse::yes()
+    });
+    Some(found.unwrap_or((usize::MAX, usize::MAX)))
 }
 
 fn at(location: i32) -> Option<usize> {

@@ -73,8 +73,7 @@ fn located(text: &str, tokens: &Tokens, node: Node<'_>) {
     let Ok(offset) = usize::try_from(location) else { return };
     // `N'…'`: the grammar's string begins a byte behind our token.
     let before = offset.checked_sub(1).and_then(|before| tokens.at_offset(before));
-    let national =
-        before.is_some_and(|before| tokens[before].kind == TokenKind::NationalString);
+    let national = before.is_some_and(|before| tokens[before].kind == TokenKind::NationalString);
     let found = tokens.at_offset(offset);
     assert!(found.is_some() || national, "no token at byte {offset} of {text:?}");
     if let (Some(found), Some(name)) = (found, name) {
