@@ -15,8 +15,8 @@ use deadpool_postgres::{
     Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
 use pgcordon_sql::catalog::{
-    Column, ColumnId, Function, FunctionKind, Oid, Operator, Relation, RelationKind, Snapshot,
-    SnapshotParts, Type, TypeKind,
+    Column, ColumnId, Dependent, Function, FunctionKind, Oid, Operator, Relation, RelationKind,
+    Snapshot, SnapshotParts, Type, TypeKind,
 };
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, GenericClient, NoTls, Row};
@@ -191,6 +191,7 @@ pub async fn read_snapshot(client: &impl GenericClient) -> Result<Loaded, Catalo
         groupable: oids(&client.query(queries::GROUPABLE, &[]).await?)?,
         field_calls: names(&client.query(queries::FIELD_CALLS, &[]).await?)?,
         raised,
+        dependents: each(&client.query(queries::DEPENDENTS, &[]).await?, dependent)?,
     };
     Ok(Loaded { snapshot: Snapshot::new(parts), fingerprint, superuser: server.try_get(2)? })
 }
@@ -303,6 +304,7 @@ fn function(row: &Row) -> Result<Function, CatalogError> {
         other => return Err(CatalogError::Unexpected(format!("prokind {other}"))),
     };
     Ok(Function {
+        oid: oid(row, 6)?,
         schema: row.try_get(0)?,
         name: row.try_get(1)?,
         kind,
@@ -339,5 +341,14 @@ fn user_type(row: &Row) -> Result<Type, CatalogError> {
         name: row.try_get(3)?,
         kind,
         relation: oid(row, 5)?,
+    })
+}
+
+fn dependent(row: &Row) -> Result<Dependent, CatalogError> {
+    Ok(Dependent {
+        oid: oid(row, 0)?,
+        sequence: row.try_get(1)?,
+        relation: oid(row, 2)?,
+        columns: row.try_get(3)?,
     })
 }

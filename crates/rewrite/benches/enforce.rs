@@ -83,6 +83,7 @@ fn relation((index, line): (usize, &str)) -> Relation {
 /// The function that the demo's policy allows.
 fn with_vat() -> Function {
     Function {
+        oid: Oid(30_000),
         schema: "public".to_owned(),
         name: "with_vat".to_owned(),
         kind: FunctionKind::Function,

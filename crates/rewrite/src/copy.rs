@@ -45,7 +45,7 @@ impl Copier<'_> {
         if !decision.presets.is_empty() {
             return Err(self.unsupported("COPY FROM into a relation with forced values"));
         }
-        if self.statement.accesses.len() > 1 || !self.statement.named_types.is_empty() {
+        if self.statement.accesses.len() > 1 || !self.statement.guards.is_empty() {
             return Err(self.unsupported("COPY FROM … WHERE with a sub-select or a type's name"));
         }
         let made = both(&decision.check, &self.reads()?);

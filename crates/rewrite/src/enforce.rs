@@ -78,6 +78,9 @@ fn plan(
     let mut plan = Plan::default();
     for statement in &analysis.statements {
         calls(statement, context, &mut plan)?;
+        for used in &statement.settings {
+            settings::usable(used)?;
+        }
         plan.names.extend(&statement.names);
         let cleared = statement_plan(text, context, lens, statement, &mut plan)?;
         plan.statements.push(cleared);
@@ -134,7 +137,7 @@ fn statement_plan(
     } else {
         nested_samples(statement)?;
         plan.pieces.extend(reader.scans(statement, false)?);
-        plan.pieces.extend(reader.named_types(statement)?);
+        plan.pieces.extend(reader.guards(statement));
     }
     objects(context, statement, plan);
     // Behind the reads: where both insert at one offset, the read's text belongs to what the write wraps.

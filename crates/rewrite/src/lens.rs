@@ -3,14 +3,15 @@
 //! In:  the policy and the principal.
 //! Out: [`Seen`] for `sql::analyze`; [`Decision`]s for the edits.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pgcordon_policy::{ColumnAccess, Command, Coverage, Decision, Denial, Filter};
 use pgcordon_sql::analyze::{Lens, ObjectCommand, Seen, Visibility, WriteKind};
-use pgcordon_sql::catalog::{RelationId, RelationKind};
+use pgcordon_sql::catalog::{Oid, RelationId, RelationKind};
 
+use crate::catalog::Visible;
 use crate::{Context, Refusal};
 
 type Answer = Rc<Result<Decision, Denial>>;
@@ -21,6 +22,10 @@ pub(crate) struct PolicyLens<'a> {
     answers: RefCell<BTreeMap<(RelationId, Command), Answer>>,
     /// The relation that made the analysis fail, if a denial did.
     failed: RefCell<Option<(RelationId, Denial)>>,
+    /// What may be known of; found out when a statement first asks the catalog.
+    visible: RefCell<Option<Rc<Visible>>>,
+    /// While it is found out, views that read the catalog are asked about: that they read it is enough.
+    asking: Cell<bool>,
 }
 
 /// The policy's word for a write.
@@ -34,7 +39,34 @@ pub(crate) fn command(kind: WriteKind) -> Command {
 
 impl<'a> PolicyLens<'a> {
     pub(crate) fn new(context: Context<'a>) -> Self {
-        Self { context, answers: RefCell::default(), failed: RefCell::default() }
+        Self {
+            context,
+            answers: RefCell::default(),
+            failed: RefCell::default(),
+            visible: RefCell::default(),
+            asking: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn context(&self) -> &Context<'a> {
+        &self.context
+    }
+
+    /// What the principal may know of.
+    pub(crate) fn visible(&self) -> Rc<Visible> {
+        if self.asking.get() {
+            return Rc::default();
+        }
+        if let Some(known) = &*self.visible.borrow() {
+            return Rc::clone(known);
+        }
+        let failed = self.failed.borrow().clone();
+        self.asking.set(true);
+        let visible = Rc::new(Visible::of(self));
+        self.asking.set(false);
+        *self.failed.borrow_mut() = failed;
+        *self.visible.borrow_mut() = Some(Rc::clone(&visible));
+        visible
     }
 
     /// The policy's answer for one relation and command.
@@ -44,6 +76,9 @@ impl<'a> PolicyLens<'a> {
         }
         let decided = self.decide(relation, command);
         let answer = Rc::new(decided);
+        if self.asking.get() && is_system(&self.context.snapshot.relation(relation).schema) {
+            return answer;
+        }
         self.answers.borrow_mut().insert((relation, command), Rc::clone(&answer));
         answer
     }
@@ -51,7 +86,7 @@ impl<'a> PolicyLens<'a> {
     fn decide(&self, relation: RelationId, command: Command) -> Result<Decision, Denial> {
         let found = self.context.snapshot.relation(relation);
         if is_system(&found.schema) {
-            return crate::catalog::decide(&self.context, relation, command);
+            return crate::catalog::decide(found, command, &self.visible());
         }
         self.context.policy.decide(self.context.principal, relation, command)
     }
@@ -106,6 +141,18 @@ impl<'a> PolicyLens<'a> {
 }
 
 impl Lens for PolicyLens<'_> {
+    fn names(&self, relation: RelationId) -> bool {
+        if self.asking.get() {
+            // Whether a view can be read does not hang on what it merely names.
+            return true;
+        }
+        self.visible().has_relation(self.context.snapshot.relation(relation).oid)
+    }
+
+    fn names_type(&self, kind: Oid) -> bool {
+        self.asking.get() || self.visible().has_type(kind)
+    }
+
     fn seen(&self, relation: RelationId) -> Seen {
         let found = self.context.snapshot.relation(relation);
         match found.kind {

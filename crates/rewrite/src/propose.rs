@@ -159,7 +159,7 @@ fn copied(text: &str, statement: &Statement, range: &Range<usize>) -> Option<Str
     let once = statement.accesses.iter().any(|access| inside(&access.range))
         || statement.calls.iter().any(|call| range.contains(&call.offset))
         || statement.names.iter().any(|offset| range.contains(offset))
-        || statement.named_types.iter().any(inside);
+        || statement.guards.iter().any(|guard| inside(&guard.range));
     let part = text.get(range.clone()).filter(|_| !once)?;
     let edits = statement.edits.iter().filter(|edit| inside(&edit.range));
     let moved = |offset: usize| offset - range.start;

@@ -264,7 +264,7 @@ impl Reader<'_> {
     fn view(&self, access: &Access, body: &ViewBody, locked: bool) -> Result<Draft, Refusal> {
         let inner = Reader { text: &body.text, ..*self };
         let mut pieces = inner.scans(&body.statement, locked)?;
-        pieces.extend(inner.named_types(&body.statement)?);
+        pieces.extend(inner.guards(&body.statement));
         pieces.extend(body.statement.names.iter().map(|at| common_table(*at)));
         pieces.extend(
             body.statement.edits.iter().map(|edit| Piece { edit: edit.clone(), marks: Vec::new() }),
@@ -321,34 +321,12 @@ impl Reader<'_> {
         Ok(Some(Piece { edit, marks: Vec::new() }))
     }
 
-    /// `format_type(oid, …)`: NULL for the OID of a type that the reader may not know of.
-    ///
-    /// The client's expression stands in a sub-select without FROM, where no name of ours is in scope.
-    pub(crate) fn named_types(&self, statement: &Statement) -> Result<Vec<Piece>, Refusal> {
-        let mut pieces = Vec::with_capacity(2 * statement.named_types.len());
-        for range in &statement.named_types {
-            let Some(id) = self.context.snapshot.qualified("pg_catalog", "pg_type") else {
-                return Err(Refusal::Verification("the catalog has no pg_type".to_owned()));
-            };
-            let answer = self.lens.granted(id, Command::Select)?;
-            let relation = self.context.snapshot.relation(id);
-            let Ok(decision) = &*answer else { return Err(missing(relation)) };
-            let mut draft = Draft::default();
-            draft.push("(SELECT CASE WHEN EXISTS (SELECT 1 FROM ");
-            draft.relation(relation, Guard::Scan { condition: true });
-            draft.push(&format!(" AS {SCAN_ALIAS} WHERE "));
-            Row::Ours.filter(&decision.using, &mut draft.text);
-            draft.push(&format!(
-                " AND {SCAN_ALIAS}.oid OPERATOR(pg_catalog.=) {PROPOSED_ALIAS}.oid) THEN \
-                 {PROPOSED_ALIAS}.oid END FROM (SELECT CAST(("
-            ));
-            let before = splice::Edit { range: range.start..range.start, text: draft.text };
-            pieces.push(Piece { edit: before, marks: draft.marks });
-            let text = format!(") AS pg_catalog.oid) AS oid) AS {PROPOSED_ALIAS})");
-            let after = splice::Edit { range: range.end..range.end, text };
-            pieces.push(Piece { edit: after, marks: Vec::new() });
+    /// The edits for what would tell of an object in the catalog.
+    pub(crate) fn guards(&self, statement: &Statement) -> Vec<Piece> {
+        if statement.guards.is_empty() {
+            return Vec::new();
         }
-        Ok(pieces)
+        crate::catalog::guards(statement, &self.lens.visible())
     }
 
     /// COPY relation TO: the query that gives the same rows.

@@ -5,7 +5,7 @@
 //! - `standard_conforming_strings` stays on and `client_encoding` stays UTF8: the lexer reads texts that way.
 //! - `debug_print_*` and message levels below notice would send our predicates to the client: not listed.
 
-use pgcordon_sql::analyze::{Change, Setting};
+use pgcordon_sql::analyze::{Change, Setting, SettingUse};
 
 use crate::{Effect, Refusal};
 
@@ -83,6 +83,23 @@ pub(crate) fn showable(name: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::SettingDenied { name: name.to_owned() })
+}
+
+/// Names of all settings that may be shown.
+pub(crate) fn readable() -> impl Iterator<Item = &'static str> {
+    CHANGEABLE.iter().map(|(name, _)| *name).chain(SHOWABLE.iter().copied())
+}
+
+/// Whether `current_setting` or `set_config` may be called: as SHOW, or as SET of a setting that nobody tracks.
+pub(crate) fn usable(used: &SettingUse) -> Result<(), Refusal> {
+    let free = |name: &str, values: &Values| name == used.name && *values == Values::Any;
+    if !used.changed {
+        return showable(&used.name);
+    }
+    if CHANGEABLE.iter().any(|(name, values)| free(name, values)) {
+        return Ok(());
+    }
+    Err(Refusal::SettingDenied { name: used.name.clone() })
 }
 
 /// Whether a SET or RESET may run, and what it does to the session.

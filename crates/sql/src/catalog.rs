@@ -125,6 +125,8 @@ pub enum FunctionKind {
 /// A function outside `pg_catalog` and `information_schema`; those inside are known by name (`builtin`).
 #[derive(Clone, Debug)]
 pub struct Function {
+    /// `pg_proc.oid`
+    pub oid: Oid,
     /// `nspname`
     pub schema: String,
     /// `proname`
@@ -188,6 +190,19 @@ pub struct Type {
     pub relation: Oid,
 }
 
+/// An index or a sequence, which is seen by whoever sees what it serves.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Dependent {
+    /// `pg_class.oid` of the index or sequence.
+    pub oid: Oid,
+    /// It is a sequence.
+    pub sequence: bool,
+    /// The relation that it serves: indexed, or with a column that takes its values from the sequence.
+    pub relation: Oid,
+    /// `attnum` of every column that it mentions.
+    pub columns: Vec<i16>,
+}
+
 /// What `proxy::catalog` reads; [`Snapshot::new`] indexes it.
 #[derive(Clone, Debug, Default)]
 pub struct SnapshotParts {
@@ -215,6 +230,8 @@ pub struct SnapshotParts {
     pub groupable: HashSet<Oid>,
     /// Words, in lower case, of the messages that functions raise: the data owner wrote them, no row holds them.
     pub raised: HashSet<String>,
+    /// Indexes and sequences outside the system's schemas; one entry for each relation that one serves.
+    pub dependents: Vec<Dependent>,
 }
 
 /// An indexed, immutable catalog.
@@ -377,5 +394,23 @@ impl Snapshot {
     #[must_use]
     pub fn type_by_oid(&self, oid: Oid) -> Option<&Type> {
         self.type_oids.get(&oid).map(|index| &self.parts.types[*index])
+    }
+
+    /// Every function outside `pg_catalog`.
+    #[must_use]
+    pub fn every_function(&self) -> &[Function] {
+        &self.parts.functions
+    }
+
+    /// Every type outside `pg_catalog`.
+    #[must_use]
+    pub fn every_type(&self) -> &[Type] {
+        &self.parts.types
+    }
+
+    /// Indexes and sequences, with what they serve.
+    #[must_use]
+    pub fn dependents(&self) -> &[Dependent] {
+        &self.parts.dependents
     }
 }

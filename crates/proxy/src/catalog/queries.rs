@@ -37,6 +37,9 @@ FROM (
       FROM pg_catalog.pg_operator WHERE oid >= 16384
     UNION ALL SELECT 'type', oid::pg_catalog.text || ' ' || xmin::pg_catalog.text
       FROM pg_catalog.pg_type WHERE oid >= 16384
+    UNION ALL SELECT 'depend', objid::pg_catalog.text || ' ' || refobjid::pg_catalog.text || ' ' ||
+      refobjsubid::pg_catalog.text FROM pg_catalog.pg_depend
+      WHERE refclassid = 1259 AND refobjid >= 16384 AND classid IN (1259, 2604)
   ) AS words (kind, word)
   GROUP BY kind
 ) AS parts (part)";
@@ -97,7 +100,7 @@ ORDER BY c.oid";
 /// Functions outside the system's schemas.
 pub(super) const FUNCTIONS: &str = "
 SELECT n.nspname::pg_catalog.text, p.proname::pg_catalog.text, p.prokind::pg_catalog.text,
-       p.proargtypes::pg_catalog.oid[], p.prorettype, p.proretset
+       p.proargtypes::pg_catalog.oid[], p.prorettype, p.proretset, p.oid
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -161,3 +164,25 @@ CROSS JOIN LATERAL pg_catalog.regexp_matches(p.prosrc,
   '(?:raise\s+(?:[a-z]+\s+)?|(?:message|hint)\s*:?=\s*)''((?:[^'']|'''')*)''', 'gi') AS m (parts)
 CROSS JOIN LATERAL pg_catalog.regexp_matches(m.parts[1], '[[:alnum:]_]+', 'g') AS w (word)
 WHERE p.oid >= 16384";
+
+/// Indexes with the columns that they mention, in keys, expressions and predicates; sequences with the column that
+/// owns them or whose default draws from them.
+pub(super) const DEPENDENTS: &str = "
+SELECT i.indexrelid, false, i.indrelid,
+       ARRAY(SELECT k FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) AS k WHERE k <> 0
+             UNION SELECT d.refobjsubid::pg_catalog.int2 FROM pg_catalog.pg_depend d
+             WHERE d.classid = 1259 AND d.objid = i.indexrelid AND d.refclassid = 1259
+               AND d.refobjid = i.indrelid AND d.refobjsubid <> 0)
+FROM pg_catalog.pg_index i
+WHERE i.indexrelid >= 16384
+UNION ALL
+SELECT s.oid, true, d.refobjid, ARRAY[d.refobjsubid::pg_catalog.int2]
+FROM pg_catalog.pg_class s
+JOIN pg_catalog.pg_depend d ON d.classid = 1259 AND d.objid = s.oid AND d.refclassid = 1259
+WHERE s.relkind = 'S' AND d.refobjsubid > 0
+UNION ALL
+SELECT s.oid, true, a.adrelid, ARRAY[a.adnum]
+FROM pg_catalog.pg_class s
+JOIN pg_catalog.pg_depend d ON d.refclassid = 1259 AND d.refobjid = s.oid AND d.classid = 2604
+JOIN pg_catalog.pg_attrdef a ON a.oid = d.objid
+WHERE s.relkind = 'S'";

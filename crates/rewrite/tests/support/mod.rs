@@ -87,6 +87,7 @@ pub(crate) fn snapshot() -> Snapshot {
         schemas: vec!["public".to_owned()],
         relations,
         functions: vec![Function {
+            oid: Oid(30_000),
             schema: "public".to_owned(),
             name: "name_up".to_owned(),
             kind: FunctionKind::Function,

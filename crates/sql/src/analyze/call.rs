@@ -12,30 +12,18 @@ use super::scope::Scope;
 use super::shape::{self, Shape, oid};
 use super::{Call, Walker};
 use crate::builtin;
-use crate::catalog::{Oid, TypeKind};
+use crate::catalog::{FunctionKind, Oid, TypeKind};
 use crate::error::{Error, offset};
 use crate::lex::TokenKind;
 use crate::splice::Edit;
 
-/// Functions that tools and drivers need and that tell nothing but a role's name or whether a name needs its schema.
-const CATALOG_FUNCTIONS: [&str; 6] = [
-    TYPE_NAMING,
-    // Gives up locks of this session; there are none, since no function that takes one is allowed.
-    "pg_advisory_unlock_all",
-    "pg_function_is_visible",
-    "pg_get_userbyid",
-    "pg_table_is_visible",
-    "pg_type_is_visible",
-];
-
-/// Names a type by its OID: allowed only for types that the reader may know of, since a relation's row type has the
-/// relation's name.
-const TYPE_NAMING: &str = "format_type";
+/// What `information_schema` lends to drivers: gives an array's elements with their numbers.
+pub(super) const EXPAND_ARRAY: &str = "_pg_expandarray";
 
 /// Whether a built-in function may be called.
 #[must_use]
 pub fn allowed_function(name: &str) -> bool {
-    builtin::function(name).is_some() || CATALOG_FUNCTIONS.contains(&name)
+    builtin::function(name).is_some() || builtin::lookup(name).is_some()
 }
 
 /// A built-in operator's name in use, with what is known of its operands.
@@ -53,10 +41,14 @@ impl<'a> Walker<'a> {
         scope: &Scope<'a, '_>,
     ) -> Result<Shape, Error> {
         let names: Vec<&str> = call.funcname().iter().filter_map(Node::as_str).collect();
+        if let Some(lookup) = Self::lookup(&names) {
+            return self.lookup_call(call, lookup, scope);
+        }
         let name = names.last().copied().unwrap_or_default();
         let builtin = self.function(&names, call.args().len(), call.location)?;
-        if builtin && name == TYPE_NAMING {
-            self.name_type(call.location, names.len())?;
+        let rowless = call.args().iter().all(super::leaf::row_free);
+        if call.over().is_some() || (rowless && self.may_aggregate(builtin, name)) {
+            self.unmovable += 1;
         }
         let parts = self.expressions(call.args(), scope)?;
         for sort in call.agg_order() {
@@ -68,6 +60,9 @@ impl<'a> Walker<'a> {
         }
         if !builtin {
             return Ok(Shape::OPAQUE);
+        }
+        if name == EXPAND_ARRAY {
+            return Ok(Shape { kind: Some(oid::EXPANDED), ..Shape::OPAQUE });
         }
         Ok(function_shape(name, &parts))
     }
@@ -86,6 +81,7 @@ impl<'a> Walker<'a> {
                 Ok(true)
             }
             ["pg_catalog", name] if allowed_function(name) => Ok(true),
+            ["information_schema", EXPAND_ARRAY] => Ok(true),
             [name] => {
                 let schema = self.foreign_function(name).ok_or_else(denied)?;
                 self.qualify_with(location, &schema)?;
@@ -100,16 +96,12 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Puts down the first argument of `format_type`, for `rewrite` to guard.
-    fn name_type(&mut self, location: i32, parts: usize) -> Result<(), Error> {
-        let name = self.parsed.token_at(location)?;
-        let open = self.parsed.name_end(name, parts)? + 1;
-        let close = self.parsed.closing(open)?;
-        let arguments = self.split_commas(open + 1, close);
-        let first = arguments.into_iter().next();
-        let first = first.ok_or_else(|| crate::parse::disagreement(self.parsed.start(open)))?;
-        self.out.named_types.push(first);
-        Ok(())
+    fn may_aggregate(&self, builtin: bool, name: &str) -> bool {
+        if builtin {
+            return builtin::function(name) == Some(builtin::FunctionClass::Aggregate);
+        }
+        let mut found = self.names.snapshot.functions(name);
+        found.any(|function| function.kind == FunctionKind::Aggregate)
     }
 
     fn foreign_function(&self, name: &str) -> Option<String> {
@@ -126,7 +118,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Writes `pg_catalog.` before a name; not where the grammar made the call of other syntax (EXTRACT, TRIM …).
-    fn qualify(&mut self, location: i32) -> Result<(), Error> {
+    pub(super) fn qualify(&mut self, location: i32) -> Result<(), Error> {
         self.qualify_with(location, "pg_catalog")
     }
 
@@ -270,7 +262,11 @@ impl<'a> Walker<'a> {
                 .find_map(|schema| snapshot.types(name).find(|found| &found.schema == schema)),
         }?;
         match found.kind {
-            TypeKind::Enum | TypeKind::Domain | TypeKind::Range | TypeKind::Multirange => {}
+            TypeKind::Enum | TypeKind::Domain | TypeKind::Range | TypeKind::Multirange => {
+                if !self.names.lens.names_type(found.oid) {
+                    return None;
+                }
+            }
             TypeKind::Composite => {
                 let relation = snapshot.by_oid(found.relation)?;
                 let free =

@@ -8,7 +8,7 @@ use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{self, A_Expr_Kind, SubLinkType, XmlExprOp};
 
 use super::leaf::{
-    alternatives, arithmetic, bounded_interval, calm_pattern, comparison, constant_shape,
+    alternatives, arithmetic, bounded_interval, calm_pattern, compares, comparison, constant_shape,
     json_or_other, now_like, parameter_or_literal, required, single_row, value_function,
 };
 use super::query::Want;
@@ -200,6 +200,10 @@ impl<'a> Walker<'a> {
         expression: &'a nodes::A_Expr,
         scope: &Scope<'a, '_>,
     ) -> Result<Shape, Error> {
+        if compares(expression) {
+            self.want_number(expression.lexpr());
+            self.want_number(expression.rexpr());
+        }
         let left = self.optional(expression.lexpr(), scope)?;
         let right_node = expression.rexpr();
         let list = match right_node {
@@ -290,6 +294,9 @@ impl<'a> Walker<'a> {
     }
 
     fn cast(&mut self, cast: &'a nodes::TypeCast, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
+        if let Some(shape) = self.alias_cast(cast, scope)? {
+            return Ok(shape);
+        }
         let arg = self.expression(cast.arg(), scope)?;
         let name = required(cast.type_name(), cast.location)?;
         let kind = self.type_name(name)?;
@@ -338,6 +345,10 @@ impl<'a> Walker<'a> {
     }
 
     fn sublink(&mut self, link: &'a nodes::SubLink, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
+        if !matches!(link.testexpr(), Node::None) {
+            self.want_number(link.testexpr());
+            self.want_number(Node::SubLink(link));
+        }
         let test = self.optional(link.testexpr(), scope)?;
         let Node::SelectStmt(select) = link.subselect() else {
             return Err(Error::unsupported("this sub-select", link.location));

@@ -196,7 +196,7 @@ impl<'a> Walker<'a> {
     }
 
     /// A view without rules: its definition, analysed as if the reader had written it.
-    fn expand(&mut self, id: RelationId) -> Result<(Columns, ViewBody), Error> {
+    pub(super) fn expand(&mut self, id: RelationId) -> Result<(Columns, ViewBody), Error> {
         let relation = self.names.snapshot.relation(id);
         let definition = match (relation.kind, &relation.definition) {
             (RelationKind::View, Some(definition)) => definition,

@@ -40,6 +40,14 @@ pub(super) fn comparison(name: &pg_raw_parse::list::NodeList) -> bool {
     ["=", "<>", "!=", "<", ">", "<=", ">="].contains(&operator)
 }
 
+/// Whether an operation compares its two sides, rather than join or match texts.
+pub(super) fn compares(expression: &nodes::A_Expr) -> bool {
+    use nodes::A_Expr_Kind as Kind;
+    let texts = [Kind::AEXPR_LIKE, Kind::AEXPR_ILIKE, Kind::AEXPR_SIMILAR];
+    let named = expression.kind != Kind::AEXPR_OP || comparison(expression.name());
+    named && !texts.contains(&expression.kind)
+}
+
 /// The type of `+ - * /` over built-in numbers and times; `None` where we do not know.
 pub(super) fn arithmetic(name: &str, left: Shape, right: Shape) -> Option<Oid> {
     let (left, right) = (left.kind?, right.kind?);

@@ -21,6 +21,7 @@ mod expression;
 mod from;
 mod insert;
 mod leaf;
+mod lookup;
 mod name;
 mod object;
 mod query;
@@ -32,6 +33,7 @@ mod utility;
 mod write;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -46,6 +48,7 @@ pub use copy::CopyIn;
 pub(crate) use create::creation;
 pub use create::{Made, NewRelation};
 pub use insert::{InsertSource, ValueRow};
+pub use lookup::{Form, Guard, SettingUse, Wanted, readable_view};
 pub use object::ObjectCommand;
 pub(crate) use object::object_command;
 pub use scope::Visibility;
@@ -53,7 +56,7 @@ pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
 pub use write::{Within, Write, WriteKind};
 
-use crate::catalog::{ColumnId, RelationId, Snapshot};
+use crate::catalog::{ColumnId, Oid, RelationId, Snapshot};
 pub use crate::error::Error;
 use crate::parse::Parsed;
 use crate::splice::Edit;
@@ -81,6 +84,10 @@ pub trait Lens {
     fn target(&self, relation: RelationId, kind: WriteKind) -> Seen;
     /// As a whole table under a command; [`Seen::Expand`] for what is no table.
     fn object(&self, relation: RelationId, command: ObjectCommand) -> Seen;
+    /// Whether the reader may know of the relation: that it exists, its name, its OID. Also of indexes and sequences.
+    fn names(&self, relation: RelationId) -> bool;
+    /// Whether the reader may know of a type outside `pg_catalog`.
+    fn names_type(&self, kind: Oid) -> bool;
 }
 
 /// How a relation is reached.
@@ -247,8 +254,10 @@ pub struct Statement {
     pub system_uses: Vec<SystemUse>,
     /// Accesses whose row is asked for by the item's name: the scan gives it as a column of that name.
     pub whole_rows: Vec<usize>,
-    /// Bytes of expressions that give the OID of a type to be named: only types that the reader may know of.
-    pub named_types: Vec<Range<usize>>,
+    /// Places where the catalog would tell of an object, whoever may see it.
+    pub guards: Vec<Guard>,
+    /// Settings that functions show or change.
+    pub settings: Vec<SettingUse>,
     /// Edits that do not depend on any decision: `pg_catalog.` before built-ins, qualifiers respelled.
     pub edits: Vec<Edit>,
     /// No condition of the statement can raise an error or call out: row predicates need no fence.
@@ -411,6 +420,10 @@ struct Walker<'a> {
     wide: Vec<system::Wide>,
     /// Expressions met so far that could raise: a sub-select in which the count grows could raise as a whole.
     loud: usize,
+    /// Casts and calls (by address) of which the OID is wanted, not the name.
+    numbers: BTreeSet<usize>,
+    /// Window functions and aggregates of no column met so far: they would mean another row in a sub-select.
+    unmovable: usize,
 }
 
 impl<'a> Walker<'a> {
@@ -427,7 +440,8 @@ impl<'a> Walker<'a> {
             group_keys: Vec::new(),
             system_uses: Vec::new(),
             whole_rows: Vec::new(),
-            named_types: Vec::new(),
+            guards: Vec::new(),
+            settings: Vec::new(),
             edits: Vec::new(),
             calm: true,
             gives_rows: false,
@@ -445,6 +459,8 @@ impl<'a> Walker<'a> {
             operators: Vec::new(),
             wide: Vec::new(),
             loud: 0,
+            numbers: BTreeSet::new(),
+            unmovable: 0,
         }
     }
 
@@ -542,6 +558,14 @@ impl Lens for Everything<'_> {
 
     fn object(&self, _: RelationId, _: ObjectCommand) -> Seen {
         Seen::Absent
+    }
+
+    fn names(&self, _: RelationId) -> bool {
+        true
+    }
+
+    fn names_type(&self, _: Oid) -> bool {
+        true
     }
 }
 

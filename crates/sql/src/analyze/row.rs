@@ -8,7 +8,7 @@ use pg_raw_parse::Node;
 use pg_raw_parse::nodes;
 
 use super::scope::{Columns, Found, Scope, Source};
-use super::shape::Shape;
+use super::shape::{Shape, oid};
 use super::{TargetPart, Walker};
 use crate::catalog::Oid;
 use crate::error::{Error, offset};
@@ -191,11 +191,19 @@ impl<'a> Walker<'a> {
                 Some(name) => self.type_name(name)?.and_then(|kind| self.composite_fields(kind)),
                 None => None,
             },
+            Node::FuncCall(call) => {
+                let names: Vec<&str> = call.funcname().iter().filter_map(Node::as_str).collect();
+                let expands = names == ["information_schema", super::call::EXPAND_ARRAY];
+                expands.then(|| self.composite_fields(oid::EXPANDED)).flatten()
+            }
             _ => None,
         })
     }
 
     fn composite_fields(&self, kind: Oid) -> Option<Vec<(String, Oid)>> {
+        if kind == oid::EXPANDED {
+            return Some(vec![("x".to_owned(), Oid(0)), ("n".to_owned(), Oid(0))]);
+        }
         let relation = self.names.snapshot.type_by_oid(kind)?.relation;
         let relation = self.names.snapshot.relation(self.names.snapshot.by_oid(relation)?);
         Some(relation.columns.iter().map(|column| (column.name.clone(), column.type_oid)).collect())

@@ -16,6 +16,9 @@ pub(crate) mod oid {
     pub(crate) const INT2: Oid = Oid(21);
     pub(crate) const INT4: Oid = Oid(23);
     pub(crate) const TEXT: Oid = Oid(25);
+    pub(crate) const OID: Oid = Oid(26);
+    /// Not a type of PostgreSQL's: the row `(x, n)` that `information_schema._pg_expandarray` gives.
+    pub(crate) const EXPANDED: Oid = Oid(u32::MAX);
     pub(crate) const FLOAT4: Oid = Oid(700);
     pub(crate) const FLOAT8: Oid = Oid(701);
     pub(crate) const UNKNOWN: Oid = Oid(705);

@@ -156,30 +156,7 @@ const WINDOW_TOPICS: &[&str] = &["
     cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number
 "];
 
-/// What psql, drivers and ORMs call to read the catalog. Each takes an OID or a name and tells of that object,
-/// whoever may see it: to be allowed only where the catalog shows no more than the person may use.
-const CATALOG_TOPICS: &[&str] = &["
-    aclexplode acldefault col_description format_type has_any_column_privilege has_column_privilege
-    has_database_privilege has_foreign_data_wrapper_privilege has_function_privilege has_language_privilege
-    has_parameter_privilege has_schema_privilege has_sequence_privilege has_server_privilege has_table_privilege
-    has_tablespace_privilege has_type_privilege nameconcatoid obj_description oidvectortypes pg_basetype
-    pg_collation_is_visible pg_column_is_updatable pg_conversion_is_visible pg_database_size
-    pg_function_is_visible pg_get_constraintdef pg_get_expr pg_get_function_arg_default pg_get_function_arguments
-    pg_get_function_identity_arguments pg_get_function_result pg_get_function_sqlbody pg_get_functiondef
-    pg_get_indexdef pg_get_partition_constraintdef pg_get_partkeydef pg_get_ruledef pg_get_serial_sequence
-    pg_get_statisticsobjdef pg_get_statisticsobjdef_columns pg_get_triggerdef pg_get_userbyid pg_get_viewdef
-    pg_has_role pg_index_column_has_property pg_index_has_property pg_indexam_has_property pg_indexes_size
-    pg_is_other_temp_schema pg_my_temp_schema pg_opclass_is_visible pg_operator_is_visible pg_opfamily_is_visible
-    pg_options_to_table pg_partition_ancestors pg_partition_root pg_partition_tree pg_relation_is_publishable
-    pg_relation_is_updatable pg_relation_size pg_statistics_obj_is_visible pg_table_is_visible pg_table_size
-    pg_tablespace_location pg_total_relation_size pg_ts_config_is_visible pg_ts_dict_is_visible
-    pg_ts_parser_is_visible pg_ts_template_is_visible pg_type_is_visible pg_typeof row_security_active
-    shobj_description to_regclass to_regcollation to_regnamespace to_regoper to_regoperator to_regproc
-    to_regprocedure to_regrole to_regtype to_regtypemod
-"];
-
 pub(super) static PLAIN: [&str; count(PLAIN_TOPICS)] = sorted(PLAIN_TOPICS);
 pub(super) static SET_RETURNING: [&str; count(SET_RETURNING_TOPICS)] = sorted(SET_RETURNING_TOPICS);
 pub(super) static AGGREGATE: [&str; count(AGGREGATE_TOPICS)] = sorted(AGGREGATE_TOPICS);
 pub(super) static WINDOW: [&str; count(WINDOW_TOPICS)] = sorted(WINDOW_TOPICS);
-pub(super) static CATALOG: [&str; count(CATALOG_TOPICS)] = sorted(CATALOG_TOPICS);

@@ -10,10 +10,12 @@
 //!   elsewhere is another function.
 //! - A [`Family`] is given only to types whose comparison cannot raise (wall 2).
 
+mod catalog;
 mod comparison;
 mod functions;
 mod table;
 
+pub use catalog::{Alias, Given, Lookup, Object, Replaced, lookup};
 pub use comparison::{Family, comparison_family, cross_type_safe};
 
 use table::{count, sorted};
@@ -48,16 +50,8 @@ pub fn function(name: &str) -> Option<FunctionClass> {
     }
 }
 
-/// Whether a function only looks things up in the catalog, as psql and ORMs do.
-///
-/// Not harmless: it tells of objects that the caller may not see, unless the catalog is filtered too.
-#[must_use]
-pub fn catalog_function(name: &str) -> bool {
-    functions::CATALOG.binary_search(&name).is_ok()
-}
-
 /// Types that a value may be cast to or declared as. Left out, with their arrays:
-/// - OID aliases (`regclass` …) and `aclitem`: their input looks names up in the catalog;
+/// - OID aliases (`regclass` …; see [`Alias`]) and `aclitem`: their input looks names up in the catalog;
 /// - `pg_node_tree`, `pg_snapshot`, `txid_snapshot`, statistics types: internals of the server;
 /// - `refcursor`: names a portal; `cstring`, `internal`, `record`, `unknown` and the other pseudo-types.
 const CASTABLE_TYPES: &[&str] = &["
