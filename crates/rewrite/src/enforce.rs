@@ -128,7 +128,7 @@ fn statement_plan(
         plan.outlines.push(Outline::Utility(utility.clone()));
         return self::utility(utility);
     }
-    let reader = Reader { context, lens, text, fenced: !statement.calm };
+    let reader = Reader { context, lens, text };
     if let Kind::CopyOut(Some(copy)) = &statement.kind {
         let draft = reader.copied(&statement.accesses[copy.access], copy.columns.as_deref())?;
         plan.mark(copy.range.clone(), draft.text, draft.marks);
@@ -137,6 +137,7 @@ fn statement_plan(
     } else {
         nested_samples(statement)?;
         plan.pieces.extend(reader.scans(statement, false)?);
+        plan.pieces.extend(reader.locked_conjuncts(statement, false)?);
         plan.pieces.extend(reader.guards(statement));
     }
     objects(context, statement, plan);

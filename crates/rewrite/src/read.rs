@@ -6,8 +6,10 @@
 //!
 //! Invariants:
 //! - A scan without filter and without changed columns is only qualified.
-//! - When a condition of the statement could raise an error, every filtered scan is fenced with OFFSET 0: the
-//!   planner cannot flatten it, so the condition never sees a row that the predicate has not admitted.
+//! - A filtered scan that a condition reads which could raise an error is fenced with OFFSET 0: the planner cannot
+//!   flatten it, so the condition never sees a row that the predicate has not admitted. Conjuncts that cannot raise
+//!   are copied inside the fence.
+//! - Under FOR UPDATE a fence would lock every permitted row: there the conjunct is wrapped in CASE instead.
 
 use std::fmt::Write as _;
 
@@ -18,6 +20,7 @@ use pgcordon_sql::splice::{self, push_quoted};
 
 use crate::lens::PolicyLens;
 use crate::plan::{Draft, Guard, Piece};
+use crate::propose::columns_of;
 use crate::{Context, Refusal};
 
 /// The alias of every scan of ours; clients cannot use names that begin so.
@@ -157,6 +160,10 @@ struct Filtered<'a> {
     sample: Option<&'a str>,
     /// System columns and the row, as far as they are asked for: items of the select list.
     system: &'a [String],
+    /// No row may leave it before the filter admits it.
+    fenced: bool,
+    /// Conditions of the client's that cannot raise, over our alias; only inside a fence.
+    conjuncts: &'a [String],
 }
 
 /// Writes scans for one text.
@@ -164,17 +171,20 @@ pub(crate) struct Reader<'a> {
     pub(crate) context: Context<'a>,
     pub(crate) lens: &'a PolicyLens<'a>,
     pub(crate) text: &'a str,
-    /// Some condition could raise: fence.
-    pub(crate) fenced: bool,
 }
 
 impl Reader<'_> {
     /// The edit for an item of FROM; `None` for a write's target.
-    fn scan(&self, access: &Access, statement: &Statement) -> Result<Vec<Piece>, Refusal> {
+    fn scan(
+        &self,
+        access: &Access,
+        index: usize,
+        statement: &Statement,
+    ) -> Result<Vec<Piece>, Refusal> {
         let Role::Scan(scan) = &access.role else { return Ok(Vec::new()) };
         let mut draft = match &scan.view {
             Some(body) => self.view(access, body, scan.locked)?,
-            None => self.relation(access, scan, &system_columns(access, statement))?,
+            None => self.relation(access, scan, index, statement)?,
         };
         let replaced = draft.text.starts_with('(');
         if scan.command {
@@ -206,17 +216,17 @@ impl Reader<'_> {
     }
 
     /// A relation with its rows and columns filtered, or just its qualified name.
-    fn relation(&self, access: &Access, scan: &Scan, system: &[String]) -> Result<Draft, Refusal> {
+    fn relation(
+        &self,
+        access: &Access,
+        scan: &Scan,
+        index: usize,
+        statement: &Statement,
+    ) -> Result<Draft, Refusal> {
         let relation = self.context.snapshot.relation(access.relation);
         let answer = self.lens.granted(access.relation, Command::Select)?;
         let Ok(decision) = &*answer else { return Err(missing(relation)) };
-        let mut filter = decision.using.clone();
-        if scan.locked {
-            let update = self.lens.granted(access.relation, Command::Update)?;
-            if let Ok(update) = &*update {
-                filter = both(&filter, &update.using);
-            }
-        }
+        let filter = self.rows(access, scan.locked)?;
         let mut draft = Draft::default();
         if filter == Filter::All && all_clear(decision) {
             if access.only {
@@ -227,54 +237,143 @@ impl Reader<'_> {
         }
         let sample = scan.sample.as_ref().and_then(|range| self.text.get(range.clone()));
         let only = access.only;
-        Ok(self.filtered(&Filtered { relation, decision, filter: &filter, only, sample, system }))
+        let fenced = access.fenced && !scan.locked;
+        let (filter, conjuncts) = (&filter, &self.conjuncts(statement, index)?);
+        let system = &system_columns(access, index, statement);
+        let found =
+            Filtered { relation, decision, filter, only, sample, system, fenced, conjuncts };
+        Ok(filtered(&found))
     }
 
-    fn filtered(&self, scan: &Filtered<'_>) -> Draft {
-        let mut draft = Draft::default();
-        draft.push("(SELECT ");
-        columns(scan.relation, scan.decision, &mut draft.text);
-        for (index, name) in scan.system.iter().enumerate() {
-            // A relation may have no column that is seen.
-            let first = index == 0 && draft.text.ends_with("SELECT ");
-            let _ = write!(draft.text, "{}{name}", if first { "" } else { ", " });
+    /// The rows of a relation that may be read, and under FOR UPDATE locked.
+    fn rows(&self, access: &Access, locked: bool) -> Result<Filter, Refusal> {
+        let relation = self.context.snapshot.relation(access.relation);
+        let answer = self.lens.granted(access.relation, Command::Select)?;
+        let Ok(decision) = &*answer else { return Err(missing(relation)) };
+        if !locked {
+            return Ok(decision.using.clone());
         }
-        draft.push(if scan.only { " FROM ONLY " } else { " FROM " });
-        draft.relation(scan.relation, Guard::Scan { condition: *scan.filter != Filter::All });
-        draft.push(" AS ");
-        draft.push(SCAN_ALIAS);
-        if let Some(sample) = scan.sample {
-            draft.push(" ");
-            draft.push(sample);
+        match &*self.lens.granted(access.relation, Command::Update)? {
+            Ok(update) => Ok(both(&decision.using, &update.using)),
+            Err(_) => Err(missing(relation)),
         }
-        if *scan.filter != Filter::All {
-            draft.push(" WHERE ");
-            Row::Ours.filter(scan.filter, &mut draft.text);
-            if self.fenced {
-                draft.push(" OFFSET 0");
+    }
+
+    /// The client's conjuncts that cannot raise, spelled for a scan of ours.
+    fn conjuncts(&self, statement: &Statement, index: usize) -> Result<Vec<String>, Refusal> {
+        let access = &statement.accesses[index];
+        let columns = &self.context.snapshot.relation(access.relation).columns;
+        let mine = statement.conjuncts.iter().filter(|conjunct| conjunct.access == index);
+        mine.map(|conjunct| {
+            let mut edits: Vec<splice::Edit> = Vec::with_capacity(conjunct.columns.len());
+            let base = conjunct.range.start;
+            let shifted = |range: &std::ops::Range<usize>| range.start - base..range.end - base;
+            for (range, column) in &conjunct.columns {
+                let mut text = String::new();
+                Row::Ours.column(&columns[usize::from(column.0)].name, &mut text);
+                edits.push(splice::Edit { range: shifted(range), text });
+            }
+            for edit in &statement.edits {
+                let inside = base <= edit.range.start && edit.range.end <= conjunct.range.end;
+                let respelled = |(range, _): &(std::ops::Range<usize>, _)| {
+                    range.start <= edit.range.start && edit.range.end <= range.end
+                };
+                if inside && !conjunct.columns.iter().any(respelled) {
+                    edits.push(splice::Edit {
+                        range: shifted(&edit.range),
+                        text: edit.text.clone(),
+                    });
+                }
+            }
+            let text = self.text.get(conjunct.range.clone()).unwrap_or_default();
+            let spliced = splice::apply(text, edits);
+            spliced
+                .map(|spliced| spliced.text)
+                .map_err(|error| Refusal::Verification(error.to_string()))
+        })
+        .collect()
+    }
+
+    /// Under FOR UPDATE: conjuncts that could raise wait for the predicates of the relations that they read.
+    pub(crate) fn locked_conjuncts(
+        &self,
+        statement: &Statement,
+        locked: bool,
+    ) -> Result<Vec<Piece>, Refusal> {
+        let mut pieces = Vec::new();
+        let insert = |at: usize, text: String| Piece {
+            edit: splice::Edit { range: at..at, text },
+            marks: Vec::new(),
+        };
+        for conjunct in &statement.unsafe_conjuncts {
+            let mut test = String::new();
+            for index in conjunct.direct.iter().chain(&conjunct.derived) {
+                let access = &statement.accesses[*index];
+                let Role::Scan(scan) = &access.role else { continue };
+                if !scan.locked && !locked {
+                    continue;
+                }
+                let Some(filter) = self.locked_rows(access, scan)? else { continue };
+                let offset = Some(access.range.start);
+                if conjunct.range.is_none() || !conjunct.direct.contains(index) {
+                    let what = "FOR UPDATE with a condition here that could raise an error";
+                    return Err(Refusal::Unsupported { what: what.to_owned(), offset });
+                }
+                let relation = self.context.snapshot.relation(access.relation);
+                test.push_str(if test.is_empty() { "" } else { " AND " });
+                Row::Theirs(&access.alias, relation).filter(&filter, &mut test);
+            }
+            if let (false, Some(range)) = (test.is_empty(), &conjunct.range) {
+                pieces.push(insert(range.start, format!("CASE WHEN {test} THEN (")));
+                pieces.push(insert(range.end, ") END".to_owned()));
             }
         }
-        draft.push(")");
-        draft
+        Ok(pieces)
+    }
+
+    /// The predicate of a locked relation, if it has one; all that it reads must be seen through the scan.
+    fn locked_rows(&self, access: &Access, scan: &Scan) -> Result<Option<Filter>, Refusal> {
+        let offset = Some(access.range.start);
+        if scan.view.is_some() {
+            let what = "FOR UPDATE of a view with a condition that could raise an error".to_owned();
+            return Err(Refusal::Unsupported { what, offset });
+        }
+        let filter = self.rows(access, true)?;
+        if filter == Filter::All {
+            return Ok(None);
+        }
+        let relation = self.context.snapshot.relation(access.relation);
+        let answer = self.lens.granted(access.relation, Command::Select)?;
+        let Ok(decision) = &*answer else { return Err(missing(relation)) };
+        let read = columns_of(&filter);
+        let clear = |column: &pgcordon_sql::catalog::ColumnId| {
+            decision.columns[usize::from(column.0)] == ColumnAccess::Clear
+        };
+        if read.iter().all(clear) {
+            return Ok(Some(filter));
+        }
+        let what = "FOR UPDATE with a condition that could raise an error, of a relation whose rule reads hidden columns";
+        Err(Refusal::Unsupported { what: what.to_owned(), offset })
     }
 
     /// A view without rules: its definition, rewritten for the reader.
     ///
-    /// A view with a security barrier is fenced as its tables are: its own condition runs before the reader's.
+    /// A view with a security barrier runs its own condition before the reader's as any other does: one that could
+    /// raise is fenced.
     fn view(&self, access: &Access, body: &ViewBody, locked: bool) -> Result<Draft, Refusal> {
         let inner = Reader { text: &body.text, ..*self };
         let mut pieces = inner.scans(&body.statement, locked)?;
+        pieces.extend(inner.locked_conjuncts(&body.statement, locked)?);
         pieces.extend(inner.guards(&body.statement));
         pieces.extend(body.statement.names.iter().map(|at| common_table(*at)));
         pieces.extend(
             body.statement.edits.iter().map(|edit| Piece { edit: edit.clone(), marks: Vec::new() }),
         );
-        let view = self.context.snapshot.relation(access.relation);
-        let barrier = self.fenced && self.context.snapshot.is_barrier(view.oid);
         let mut draft = Draft::default();
-        draft.push(if barrier { "(SELECT * FROM (" } else { "(" });
+        let fenced = access.fenced && !locked;
+        draft.push(if fenced { "(SELECT * FROM (" } else { "(" });
         draft.append(carry_out(&body.text, pieces)?);
-        draft.push(if barrier { ") AS \"pgcordon_view\" OFFSET 0)" } else { ")" });
+        draft.push(if fenced { ") AS \"pgcordon_view\" OFFSET 0)" } else { ")" });
         Ok(draft)
     }
 
@@ -284,14 +383,18 @@ impl Reader<'_> {
         for key in &statement.group_keys {
             pieces.extend(self.group_key(&statement.accesses[key.access], key)?);
         }
-        for access in &statement.accesses {
+        for (index, access) in statement.accesses.iter().enumerate() {
             match (&access.role, locked) {
                 (Role::Scan(scan), true) => {
                     let role = Role::Scan(Scan { locked: true, ..scan.clone() });
-                    pieces.extend(self.scan(&Access { role, ..access.clone() }, statement)?);
+                    pieces.extend(self.scan(
+                        &Access { role, ..access.clone() },
+                        index,
+                        statement,
+                    )?);
                 }
                 (Role::Scan(_), false) | (Role::Target | Role::Object, _) => {
-                    pieces.extend(self.scan(access, statement)?)
+                    pieces.extend(self.scan(access, index, statement)?)
                 }
             }
         }
@@ -340,13 +443,15 @@ impl Reader<'_> {
         let Ok(decision) = &*answer else { return Err(missing(relation)) };
         let only = relation.kind != RelationKind::PartitionedTable;
         let filter = &decision.using;
-        let inner = self.filtered(&Filtered {
+        let inner = filtered(&Filtered {
             relation,
             decision,
             filter,
             only,
             sample: None,
             system: &[],
+            fenced: false,
+            conjuncts: &[],
         });
         let mut draft = Draft::default();
         draft.push("(SELECT ");
@@ -373,13 +478,12 @@ impl Reader<'_> {
 
 /// What the statement asks of a relation besides its columns, each once: system columns, and the row as a column that
 /// is named as the item is.
-fn system_columns(access: &Access, statement: &Statement) -> Vec<String> {
-    let index = statement.accesses.iter().position(|other| other.range == access.range);
-    let uses = statement.system_uses.iter().filter(|used| Some(used.access) == index);
+fn system_columns(access: &Access, index: usize, statement: &Statement) -> Vec<String> {
+    let uses = statement.system_uses.iter().filter(|used| used.access == index);
     let mut names: Vec<String> = uses.map(|used| format!("{SCAN_ALIAS}.{}", used.name)).collect();
     names.sort_unstable();
     names.dedup();
-    if statement.whole_rows.iter().any(|row| Some(*row) == index) {
+    if statement.whole_rows.contains(&index) {
         names.push(format!("{SCAN_ALIAS} AS {}", splice::quoted(&access.alias)));
     }
     names
@@ -390,6 +494,40 @@ fn common_table(at: usize) -> Piece {
     let mark =
         crate::plan::Mark { offset: 0, schema: String::new(), name: None, guard: Guard::Name };
     Piece { edit: splice::Edit { range: at..at, text: String::new() }, marks: vec![mark] }
+}
+
+fn filtered(scan: &Filtered<'_>) -> Draft {
+    let mut draft = Draft::default();
+    draft.push("(SELECT ");
+    columns(scan.relation, scan.decision, &mut draft.text);
+    for (index, name) in scan.system.iter().enumerate() {
+        // A relation may have no column that is seen.
+        let first = index == 0 && draft.text.ends_with("SELECT ");
+        let _ = write!(draft.text, "{}{name}", if first { "" } else { ", " });
+    }
+    draft.push(if scan.only { " FROM ONLY " } else { " FROM " });
+    draft.relation(scan.relation, Guard::Scan { condition: *scan.filter != Filter::All });
+    draft.push(" AS ");
+    draft.push(SCAN_ALIAS);
+    if let Some(sample) = scan.sample {
+        draft.push(" ");
+        draft.push(sample);
+    }
+    if *scan.filter != Filter::All {
+        draft.push(" WHERE ");
+        Row::Ours.filter(scan.filter, &mut draft.text);
+        if scan.fenced {
+            for conjunct in scan.conjuncts {
+                draft.push(" AND (");
+                draft.push(conjunct);
+                // A comment up to the end of the line would swallow the parenthesis.
+                draft.push("\n)");
+            }
+            draft.push(" OFFSET 0");
+        }
+    }
+    draft.push(")");
+    draft
 }
 
 fn visible(column: &ColumnAccess) -> bool {

@@ -165,13 +165,26 @@ impl<'a> Writer<'a> {
             plan.edit(at..at, format!(" WHERE {predicate}"));
             return None;
         };
-        let (before, after) = if self.statement.calm {
-            (format!("{predicate} AND ("), ")".to_owned())
-        } else {
-            (format!("{predicate} AND CASE WHEN {predicate} THEN ("), ") END".to_owned())
+        // Conjuncts that could raise wait for the predicate; the others may use an index. A sub-select further inside
+        // that reads the target lies in a conjunct that could raise as a whole.
+        let mine = self
+            .statement
+            .unsafe_conjuncts
+            .iter()
+            .filter(|conjunct| conjunct.direct.contains(&self.write.access));
+        let ranges: Vec<_> = mine.map(|conjunct| conjunct.range.clone()).collect();
+        let placed: Option<Vec<Range<usize>>> = ranges.into_iter().collect();
+        let inside = |part: &Range<usize>| range.start <= part.start && part.end <= range.end;
+        let wrapped = match placed {
+            Some(parts) if parts.iter().all(inside) => parts,
+            Some(_) | None => vec![range.clone()],
         };
-        let piece = plan.edit(range.start..range.start, before);
-        plan.edit(range.end..range.end, after);
+        let piece = plan.edit(range.start..range.start, format!("{predicate} AND ("));
+        for part in wrapped {
+            plan.edit(part.start..part.start, format!("CASE WHEN {predicate} THEN ("));
+            plan.edit(part.end..part.end, ") END".to_owned());
+        }
+        plan.edit(range.end..range.end, ")".to_owned());
         Some(piece)
     }
 

@@ -44,6 +44,12 @@ fn refusals() {
     check("refusals", "rita", include_str!("cases/refusals.sql"));
 }
 
+/// Whose rows a condition that could raise waits for, and which conditions may go first.
+#[test]
+fn order() {
+    check("order", "rita", include_str!("cases/order.sql"));
+}
+
 /// A condition that could raise for a hidden row: every filtered scan is fenced.
 #[test]
 fn conditions_that_could_raise_are_fenced() {

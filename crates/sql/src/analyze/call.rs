@@ -9,7 +9,7 @@ use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes;
 
 use super::scope::Scope;
-use super::shape::{self, Shape, oid};
+use super::shape::{self, Shape, Touched, oid};
 use super::{Call, Walker};
 use crate::builtin;
 use crate::catalog::{FunctionKind, Oid, TypeKind};
@@ -50,6 +50,7 @@ impl<'a> Walker<'a> {
         if call.over().is_some() || (rowless && self.may_aggregate(builtin, name)) {
             self.unmovable += 1;
         }
+        let before = self.touched;
         let parts = self.expressions(call.args(), scope)?;
         for sort in call.agg_order() {
             self.sort(sort, scope, &super::scope::Columns::default())?;
@@ -57,6 +58,15 @@ impl<'a> Walker<'a> {
         self.optional(call.agg_filter(), scope)?;
         if let Some(window) = call.over() {
             self.window(window, scope)?;
+        }
+        let aggregate =
+            builtin && builtin::function(name) == Some(builtin::FunctionClass::Aggregate);
+        if aggregate || call.over().is_some() {
+            // Evaluated over rows of this level that were admitted; no condition on its value can go below it.
+            let inside = scope.items.iter().map(|item| &item.accesses);
+            let sources = inside.fold(self.touched.sources, |left, range| left.without(range));
+            let rows = Touched { sources, rows: true, derived: true };
+            self.touched = before.with(rows);
         }
         if !builtin {
             return Ok(Shape::OPAQUE);
@@ -336,14 +346,14 @@ fn function_shape(name: &str, parts: &[Shape]) -> Shape {
         ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", 0) => {
             Shape::value(oid::TIMESTAMPTZ)
         }
-        ("count", _) => Shape { kind: Some(oid::INT8), calm, literal: false },
-        ("min" | "max", 1) => Shape { kind: first.kind, calm, literal: false },
+        ("count", _) => Shape { kind: Some(oid::INT8), calm, literal: false, ..Shape::OPAQUE },
+        ("min" | "max", 1) => Shape { kind: first.kind, calm, literal: false, ..Shape::OPAQUE },
         // Case mapping and length of valid UTF-8 cannot fail.
         ("lower" | "upper", 1) if shape::textual(first) => {
-            Shape { kind: Some(oid::TEXT), calm, literal: false }
+            Shape { kind: Some(oid::TEXT), calm, literal: false, ..Shape::OPAQUE }
         }
         ("length" | "char_length" | "character_length", 1) if shape::textual(first) => {
-            Shape { kind: Some(oid::INT4), calm, literal: false }
+            Shape { kind: Some(oid::INT4), calm, literal: false, ..Shape::OPAQUE }
         }
         _ => Shape::OPAQUE,
     }

@@ -13,7 +13,7 @@ use super::leaf::{
 };
 use super::query::Want;
 use super::scope::{Found, Scope};
-use super::shape::{self, Shape, oid};
+use super::shape::{self, Shape, Touched, oid};
 use super::{TargetPart, TargetUse, Walker};
 use crate::catalog::Oid;
 use crate::error::{Error, offset};
@@ -25,14 +25,16 @@ impl<'a> Walker<'a> {
         node: Node<'a>,
         scope: &Scope<'a, '_>,
     ) -> Result<Shape, Error> {
-        let shape = match node {
-            Node::ColumnRef(column) => self.column(column, scope)?,
-            Node::A_Const(constant) => constant_shape(constant),
-            Node::ParamRef(parameter) => self.parameter(parameter),
-            other => self.descend(|walker| walker.compound(other, scope))?,
-        };
+        let (shape, touched) = self.measured(|walker| {
+            Ok(match node {
+                Node::ColumnRef(column) => walker.column(column, scope)?,
+                Node::A_Const(constant) => constant_shape(constant),
+                Node::ParamRef(parameter) => walker.parameter(parameter),
+                other => walker.descend(|walker| walker.compound(other, scope))?,
+            })
+        })?;
         self.loud += usize::from(!shape.calm);
-        Ok(shape)
+        Ok(Shape { sources: touched.sources, ..shape })
     }
 
     /// A parameter takes the other side's type, unless the client declared one.
@@ -81,13 +83,13 @@ impl<'a> Walker<'a> {
                 let parts = self.expressions(array.elements(), scope)?;
                 let literal = parts.iter().all(|part| part.literal);
                 let calm = parts.iter().all(|part| part.calm) && alternatives(&parts).calm;
-                Ok(Shape { kind: None, calm, literal })
+                Ok(Shape { kind: None, calm, literal, ..Shape::OPAQUE })
             }
             Node::A_Indirection(indirection) => self.indirection(indirection, scope),
             Node::RowExpr(row) => {
                 let parts = self.expressions(row.args(), scope)?;
                 let calm = parts.iter().all(|part| part.calm);
-                Ok(Shape { kind: None, calm, literal: false })
+                Ok(Shape { kind: None, calm, literal: false, ..Shape::OPAQUE })
             }
             Node::SQLValueFunction(function) => value_function(function),
             Node::GroupingFunc(grouping) => {
@@ -118,6 +120,7 @@ impl<'a> Walker<'a> {
         scope: &Scope<'a, '_>,
     ) -> Result<Shape, Error> {
         let found = self.resolve_column(reference, scope)?;
+        self.touch(&found);
         Ok(match found {
             Found::Column { shape, target, .. } => {
                 if let Some((access, column)) = target {
@@ -130,11 +133,21 @@ impl<'a> Walker<'a> {
                     self.target_use(access, TargetPart::Row, reference)?;
                 }
                 self.whole_row(scanned, reference, scope);
-                Shape { kind: None, calm: true, literal: false }
+                Shape { calm: true, ..Shape::OPAQUE }
             }
-            Found::System(accesses, name) => self.system_use(accesses, name),
-            Found::Unknown => Shape { calm: true, ..Shape::OPAQUE },
+            Found::System { accesses, name, .. } => self.system_use(accesses, name),
+            Found::Unknown(_) => Shape { calm: true, ..Shape::OPAQUE },
         })
+    }
+
+    /// Notes what a reference reads.
+    fn touch(&mut self, found: &Found) {
+        let (sources, derived) = match found {
+            Found::Column { shape, origin, .. } => (shape.sources, origin.is_none()),
+            Found::System { sources, .. } | Found::Row { sources, .. } => (*sources, true),
+            Found::Unknown(sources) => (*sources, true),
+        };
+        self.touched = self.touched.with(Touched { sources, rows: true, derived });
     }
 
     pub(super) fn resolve_column(
@@ -226,7 +239,7 @@ impl<'a> Walker<'a> {
                     && left.calm
                     && shape::comparable(left, left)
                     && parameter_or_literal(right_node, right);
-                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false, ..Shape::OPAQUE })
             }
             A_Expr_Kind::AEXPR_DISTINCT | A_Expr_Kind::AEXPR_NOT_DISTINCT => {
                 self.operator(expression.name(), left, right, location)?;
@@ -235,17 +248,22 @@ impl<'a> Walker<'a> {
             A_Expr_Kind::AEXPR_NULLIF => {
                 self.operator(expression.name(), left, right, location)?;
                 let calm = left.calm && right.calm && shape::comparable(left, right);
-                Ok(Shape { kind: left.kind, calm, literal: left.literal && right.literal })
+                Ok(Shape {
+                    kind: left.kind,
+                    calm,
+                    literal: left.literal && right.literal,
+                    ..Shape::OPAQUE
+                })
             }
             A_Expr_Kind::AEXPR_IN => {
                 self.operator(expression.name(), left, right, location)?;
                 let calm = list.as_deref().is_some_and(|parts| many(parts, left));
-                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false, ..Shape::OPAQUE })
             }
             A_Expr_Kind::AEXPR_LIKE | A_Expr_Kind::AEXPR_ILIKE => {
                 self.operator(expression.name(), left, right, location)?;
                 let calm = left.calm && shape::textual(left) && calm_pattern(right_node);
-                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false, ..Shape::OPAQUE })
             }
             A_Expr_Kind::AEXPR_SIMILAR => {
                 self.operator(expression.name(), left, right, location)?;
@@ -259,7 +277,7 @@ impl<'a> Walker<'a> {
                     self.operator_named(None, name, left, right, location)?;
                 }
                 let calm = list.as_deref().is_some_and(|parts| many(parts, left));
-                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false, ..Shape::OPAQUE })
             }
             _ => Err(Error::unsupported("this operator", location)),
         }
@@ -280,7 +298,7 @@ impl<'a> Walker<'a> {
         let name = super::name::last_string(expression.name()).unwrap_or_default();
         if name == "||" && shape::textual(left) && shape::textual(right) {
             let calm = left.calm && right.calm;
-            return Ok(Shape { kind: Some(oid::TEXT), calm, literal });
+            return Ok(Shape { kind: Some(oid::TEXT), calm, literal, ..Shape::OPAQUE });
         }
         let kind = if prefix { right.kind } else { arithmetic(name, left, right) };
         let bounded = bounded_interval(expression.rexpr());
@@ -290,7 +308,7 @@ impl<'a> Walker<'a> {
             None => false,
         };
         let moved = bounded && !prefix && left.calm && now_like(expression.lexpr());
-        Ok(Shape { kind, calm: steady || moved, literal })
+        Ok(Shape { kind, calm: steady || moved, literal, ..Shape::OPAQUE })
     }
 
     fn cast(&mut self, cast: &'a nodes::TypeCast, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
@@ -306,7 +324,7 @@ impl<'a> Walker<'a> {
         // A domain's constraint is checked for each row.
         let known = kind.is_some_and(|kind| self.names.snapshot.type_by_oid(kind).is_none());
         let calm = (constant && known) || (plain && arg.calm && shape::calm_cast(arg.kind, kind));
-        Ok(Shape { kind, calm, literal: constant && known })
+        Ok(Shape { kind, calm, literal: constant && known, ..Shape::OPAQUE })
     }
 
     fn collate(
@@ -354,14 +372,24 @@ impl<'a> Walker<'a> {
             return Err(Error::unsupported("this sub-select", link.location));
         };
         let before = self.loud;
+        let outside = std::mem::take(&mut self.touched);
+        let first = self.out.accesses.len();
         let columns = self.select(select, Some(scope), Want::Columns)?;
+        // Its own rows are admitted before it sees them; what it reads of the rows outside counts.
+        let inside = first..self.out.accesses.len();
+        let sources = self.touched.sources.without(&inside);
+        let inner = Touched { sources, rows: !sources.is_empty(), derived: true };
+        self.touched = outside.with(inner);
         let first = columns.list.first().map_or(Shape::OPAQUE, |column| column.shape);
         // Whatever clause could raise, it would do so only for a row that got as far as this sub-select.
         let first = Shape { calm: first.calm && self.loud == before, ..first };
         match link.sub_link_type {
-            SubLinkType::EXISTS_SUBLINK => {
-                Ok(Shape { kind: Some(oid::BOOL), calm: self.loud == before, literal: false })
-            }
+            SubLinkType::EXISTS_SUBLINK => Ok(Shape {
+                kind: Some(oid::BOOL),
+                calm: self.loud == before,
+                literal: false,
+                ..Shape::OPAQUE
+            }),
             SubLinkType::ANY_SUBLINK | SubLinkType::ALL_SUBLINK => {
                 if link.oper_name().is_empty() {
                     self.operator_named(None, "=", test, first, link.location)?;
@@ -370,16 +398,17 @@ impl<'a> Walker<'a> {
                 }
                 let plain = link.oper_name().is_empty() || comparison(link.oper_name());
                 let calm = plain && test.calm && first.calm && shape::comparable(test, first);
-                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false })
+                Ok(Shape { kind: Some(oid::BOOL), calm, literal: false, ..Shape::OPAQUE })
             }
             // More than one row raises, so a scalar sub-select can tell something of the row it is correlated with.
             SubLinkType::EXPR_SUBLINK => Ok(Shape {
                 kind: first.kind,
                 calm: first.calm && single_row(select),
                 literal: false,
+                ..Shape::OPAQUE
             }),
             SubLinkType::ARRAY_SUBLINK => {
-                Ok(Shape { kind: None, calm: first.calm, literal: false })
+                Ok(Shape { kind: None, calm: first.calm, literal: false, ..Shape::OPAQUE })
             }
             SubLinkType::ROWCOMPARE_SUBLINK => Ok(Shape::OPAQUE),
             _ => Err(Error::unsupported("this sub-select", link.location)),

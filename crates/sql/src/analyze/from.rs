@@ -6,9 +6,10 @@ use pg_raw_parse::Node;
 use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{self, JoinType};
 
+use super::condition::Level;
 use super::query::{Want, derived, rename};
 use super::scope::{Columns, Item, OutColumn, Scope, Source};
-use super::shape::{self, Shape};
+use super::shape::{self, Shape, Sources, Touched};
 use super::{Access, Role, Scan, Seen, ViewBody, Walker};
 use crate::catalog::{ColumnId, RelationId, RelationKind};
 use crate::error::{Error, offset};
@@ -44,7 +45,7 @@ impl<'a> Walker<'a> {
         let first = self.out.accesses.len();
         let mut items = match node {
             Node::RangeVar(relation) => vec![self.relation(relation, None)?],
-            Node::RangeTableSample(sample) => vec![self.sample(sample, outer)?],
+            Node::RangeTableSample(sample) => vec![self.sample(sample, before, outer)?],
             Node::RangeSubselect(query) => vec![self.subselect(query, before, outer)?],
             Node::RangeFunction(function) => vec![self.range_function(function, before, outer)?],
             Node::RangeTableFunc(table) => vec![self.table_function(table, before, outer)?],
@@ -85,10 +86,16 @@ impl<'a> Walker<'a> {
             Seen::Absent => return Err(unknown()),
             Seen::Columns(view) => (self.relation_source(id, view), None),
             Seen::Expand => {
-                let (columns, body) = self.expand(id).map_err(|error| match error {
+                let (mut columns, body) = self.expand(id).map_err(|error| match error {
                     Error::UnknownRelation { .. } => unknown(),
                     other => located(other, relation.location),
                 })?;
+                // The definition counts its own accesses; here it is one.
+                for column in &mut columns.list {
+                    if !column.shape.sources.is_empty() {
+                        column.shape.sources = Sources::of(self.out.accesses.len());
+                    }
+                }
                 (Source::Derived(Rc::new(columns)), Some(Box::new(body)))
             }
         };
@@ -143,6 +150,7 @@ impl<'a> Walker<'a> {
             alias: alias.unwrap_or(name).to_owned(),
             aliased: alias.is_some(),
             only: !relation.inh,
+            fenced: false,
         });
         Ok(self.out.accesses.len() - 1)
     }
@@ -212,7 +220,6 @@ impl<'a> Walker<'a> {
         let (mut columns, statement) = self.view_body(&text)?;
         let names: Vec<&str> = relation.columns.iter().map(|column| column.name.as_str()).collect();
         rename(&mut columns, &names);
-        self.out.calm &= statement.calm;
         self.out.calls.extend(statement.calls.iter().cloned());
         Ok((columns, ViewBody { text, statement }))
     }
@@ -236,6 +243,7 @@ impl<'a> Walker<'a> {
     fn sample(
         &mut self,
         sample: &'a nodes::RangeTableSample,
+        before: &[Item<'a>],
         outer: Option<&Scope<'a, '_>>,
     ) -> Result<Item<'a>, Error> {
         let Node::RangeVar(relation) = sample.relation() else {
@@ -245,9 +253,10 @@ impl<'a> Walker<'a> {
         if sample.method().len() != 1 || !["bernoulli", "system"].contains(&method) {
             return Err(Error::unsupported("this TABLESAMPLE method", sample.location));
         }
-        let scope = Scope { items: &[], parent: outer };
-        self.expressions(sample.args(), &scope)?;
-        self.optional(sample.repeatable(), &scope)?;
+        let scope = Scope { items: before, parent: outer };
+        // Evaluated while rows are joined, as any argument in FROM.
+        self.joined(&scope, |walker| walker.expressions(sample.args(), &scope).map(drop))?;
+        self.joined(&scope, |walker| walker.optional(sample.repeatable(), &scope).map(drop))?;
         let range = self.parsed.sample_range(sample.location)?;
         self.relation(relation, Some(range))
     }
@@ -264,10 +273,17 @@ impl<'a> Walker<'a> {
         let lateral = Scope { items: before, parent: outer };
         let scope = if query.lateral { Some(&lateral) } else { outer };
         let quiet = self.loud;
-        let columns = self.select(select, scope, Want::Columns)?;
+        let first = self.out.accesses.len();
+        let (columns, touched) =
+            self.measured(|walker| walker.select(select, scope, Want::Columns))?;
         // A LATERAL sub-select runs while rows are joined.
         if query.lateral && self.loud != quiet {
-            self.condition(Shape::OPAQUE);
+            let sources = touched.sources.without(&(first..self.out.accesses.len()));
+            self.judge_unplaced(
+                Shape::OPAQUE,
+                Touched { sources, rows: true, derived: true },
+                reach_of(before),
+            );
         }
         let mut item = derived(String::new(), Rc::new(columns));
         self.apply_alias(&mut item, query.alias())?;
@@ -287,8 +303,7 @@ impl<'a> Walker<'a> {
             let pair = entry.as_node_list();
             let call = pair.and_then(NodeList::first);
             let call = call.ok_or_else(|| Error::unsupported("this function in FROM", -1))?;
-            self.expression(call, &scope)?;
-            self.lateral_argument(call, &scope)?;
+            self.joined(&scope, |walker| walker.expression(call, &scope).map(drop))?;
             name.get_or_insert_with(|| super::name::output_name(call));
             let definitions =
                 pair.and_then(|pair| pair.get(1)).and_then(|node| node.as_node_list());
@@ -308,12 +323,19 @@ impl<'a> Walker<'a> {
         Ok(item)
     }
 
-    /// Arguments of a function in FROM are evaluated while rows are joined: they count as a condition.
-    fn lateral_argument(&mut self, call: Node<'a>, scope: &Scope<'a, '_>) -> Result<(), Error> {
-        let alone = scope.items.is_empty() && scope.parent.is_none();
-        if !alone && !super::leaf::row_free(call) {
-            self.condition(Shape::OPAQUE);
-        }
+    /// Walks what is evaluated while rows are joined, such as arguments of a function in FROM: it counts as a condition
+    /// that could raise, on the rows that it reads.
+    fn joined(
+        &mut self,
+        scope: &Scope<'a, '_>,
+        walk: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let ((), touched) = self.measured(walk)?;
+        self.judge_unplaced(
+            Shape::OPAQUE,
+            Touched { rows: true, ..touched },
+            reach_of(scope.items),
+        );
         Ok(())
     }
 
@@ -336,22 +358,12 @@ impl<'a> Walker<'a> {
         outer: Option<&Scope<'a, '_>>,
     ) -> Result<Item<'a>, Error> {
         let scope = Scope { items: before, parent: outer };
-        self.condition(Shape::OPAQUE);
-        self.optional(table.docexpr(), &scope)?;
-        self.optional(table.rowexpr(), &scope)?;
-        for namespace in table.namespaces() {
-            let Node::ResTarget(namespace) = namespace else {
-                return Err(Error::unsupported("this XMLTABLE namespace", table.location));
-            };
-            self.expression(namespace.val(), &scope)?;
-        }
+        self.joined(&scope, |walker| walker.table_arguments(table, &scope))?;
         let mut list = Vec::new();
         for column in table.columns() {
             if let Some(kind) = column.type_name() {
                 self.type_name(kind)?;
             }
-            self.optional(column.colexpr(), &scope)?;
-            self.optional(column.coldefexpr(), &scope)?;
             let name = column.colname().unwrap_or_default().to_owned();
             list.push(OutColumn { name, shape: Shape::OPAQUE, denied: false });
         }
@@ -360,14 +372,36 @@ impl<'a> Walker<'a> {
         Ok(item)
     }
 
+    fn table_arguments(
+        &mut self,
+        table: &'a nodes::RangeTableFunc,
+        scope: &Scope<'a, '_>,
+    ) -> Result<(), Error> {
+        self.optional(table.docexpr(), scope)?;
+        self.optional(table.rowexpr(), scope)?;
+        for namespace in table.namespaces() {
+            let Node::ResTarget(namespace) = namespace else {
+                return Err(Error::unsupported("this XMLTABLE namespace", table.location));
+            };
+            self.expression(namespace.val(), scope)?;
+        }
+        for column in table.columns() {
+            self.optional(column.colexpr(), scope)?;
+            self.optional(column.coldefexpr(), scope)?;
+        }
+        Ok(())
+    }
+
     fn join(
         &mut self,
         join: &'a nodes::JoinExpr,
         before: &[Item<'a>],
         outer: Option<&Scope<'a, '_>>,
     ) -> Result<Vec<Item<'a>>, Error> {
+        let first = self.out.accesses.len();
         let mut items = self.item(join.larg(), before, outer)?;
         let split = items.len();
+        let middle = self.out.accesses.len();
         let mut visible = before.to_vec();
         visible.extend(items.iter().cloned());
         items.extend(self.item(join.rarg(), &visible, outer)?);
@@ -379,8 +413,18 @@ impl<'a> Walker<'a> {
             names.filter_map(nodes::String::sval).map(str::to_owned).collect()
         };
         let scope = Scope { items: &items, parent: outer };
-        let condition = self.optional(join.quals(), &scope)?;
-        self.condition(condition);
+        let (left, right) =
+            (Sources::range(&(first..middle)), Sources::range(&(middle..self.out.accesses.len())));
+        // What the condition may be copied into, and which side may be missing.
+        let (copied, nullable) = match join.jointype {
+            JoinType::JOIN_INNER => (left.with(right), Sources::NONE),
+            JoinType::JOIN_LEFT => (right, right),
+            JoinType::JOIN_RIGHT => (left, left),
+            _ => (Sources::NONE, left.with(right)),
+        };
+        let level = Level::new(&items, copied.minus(self.nullable));
+        self.filter(join.quals(), &scope, "on", level)?;
+        self.nullable = self.nullable.with(nullable);
         let merged = if common.is_empty() {
             None
         } else {
@@ -407,12 +451,15 @@ impl<'a> Walker<'a> {
             let left = one_column(&items[..split], name)?;
             let right = one_column(&items[split..], name)?;
             let calm = shape::comparable(left, right) && left.calm && right.calm;
-            self.condition(Shape { kind: None, calm, literal: false });
+            let sources = left.sources.with(right.sources);
+            let touched = Touched { sources, rows: true, derived: true };
+            self.judge_unplaced(Shape { calm, ..Shape::OPAQUE }, touched, reach_of(items));
             let shape = match kind {
                 JoinType::JOIN_INNER | JoinType::JOIN_LEFT => left,
                 JoinType::JOIN_RIGHT => right,
                 _ => Shape { calm: calm && left.kind == right.kind, ..left },
             };
+            let shape = Shape { sources, ..shape };
             columns.list.push(OutColumn { name: name.clone(), shape, denied: false });
         }
         for item in items.iter().filter(|item| item.cols_visible) {
@@ -483,6 +530,11 @@ fn origins(
         origins.extend(rest.map(|column| item.origin(&column.name)));
     }
     origins
+}
+
+/// Accesses that the items' columns come from.
+pub(super) fn reach_of(items: &[Item<'_>]) -> Sources {
+    items.iter().map(Item::reach).fold(Sources::NONE, Sources::with)
 }
 
 fn all_columns(items: &[Item<'_>]) -> Columns {

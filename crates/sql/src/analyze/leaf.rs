@@ -32,7 +32,12 @@ pub(super) fn alternatives(parts: &[Shape]) -> Shape {
     let same = kind.is_some()
         && parts.iter().all(|part| part.kind == kind || part.kind == Some(oid::UNKNOWN));
     let calm = same && parts.iter().all(|part| part.calm);
-    Shape { kind: kind.filter(|_| same), calm, literal: parts.iter().all(|part| part.literal) }
+    Shape {
+        kind: kind.filter(|_| same),
+        calm,
+        literal: parts.iter().all(|part| part.literal),
+        ..Shape::OPAQUE
+    }
 }
 
 pub(super) fn comparison(name: &pg_raw_parse::list::NodeList) -> bool {
@@ -128,22 +133,6 @@ pub(super) fn plain_bound(node: Node<'_>) -> bool {
             Some(_) => false,
             None => true,
         },
-        _ => false,
-    }
-}
-
-/// Whether an expression reads no column at all.
-#[expect(clippy::wildcard_enum_match_arm, reason = "anything else may read a row: the safe answer")]
-pub(super) fn row_free(node: Node<'_>) -> bool {
-    match node {
-        Node::A_Const(_) | Node::ParamRef(_) | Node::SQLValueFunction(_) => true,
-        Node::TypeCast(cast) => row_free(cast.arg()),
-        Node::A_ArrayExpr(array) => array.elements().iter().all(row_free),
-        Node::A_Expr(expression) => {
-            let prefix = matches!(expression.lexpr(), Node::None);
-            (prefix || row_free(expression.lexpr())) && row_free(expression.rexpr())
-        }
-        Node::FuncCall(call) => call.args().iter().all(row_free),
         _ => false,
     }
 }

@@ -14,6 +14,7 @@
 mod assign;
 mod call;
 mod carrier;
+mod condition;
 mod conflict;
 mod copy;
 mod create;
@@ -43,6 +44,7 @@ pub use assign::{Assigned, Assignment, Value, ValueKind};
 pub use call::allowed_function;
 pub use carrier::Carrier;
 pub(crate) use carrier::carried;
+pub use condition::{Conjunct, Unsafe};
 pub use conflict::Conflict;
 pub use copy::CopyIn;
 pub(crate) use create::creation;
@@ -140,6 +142,8 @@ pub struct Access {
     pub aliased: bool,
     /// ONLY was said.
     pub only: bool,
+    /// A condition that could raise reads it: no row may get there before its predicate admits it.
+    pub fenced: bool,
 }
 
 /// A reference to a column of a write's target.
@@ -260,8 +264,10 @@ pub struct Statement {
     pub settings: Vec<SettingUse>,
     /// Edits that do not depend on any decision: `pg_catalog.` before built-ins, qualifiers respelled.
     pub edits: Vec<Edit>,
-    /// No condition of the statement can raise an error or call out: row predicates need no fence.
-    pub calm: bool,
+    /// Conjuncts that may be copied into the scan of a fenced access.
+    pub conjuncts: Vec<Conjunct>,
+    /// Conjuncts that could raise.
+    pub unsafe_conjuncts: Vec<Unsafe>,
     /// Has a RETURNING clause, or gives rows otherwise.
     pub gives_rows: bool,
     /// Columns that the client sees of a write with RETURNING; `None` when a function's are unknown.
@@ -424,6 +430,15 @@ struct Walker<'a> {
     numbers: BTreeSet<usize>,
     /// Window functions and aggregates of no column met so far: they would mean another row in a sub-select.
     unmovable: usize,
+    /// What the expressions walked so far read.
+    touched: shape::Touched,
+    conditions: Vec<condition::Condition<'a>>,
+    fences: shape::Sources,
+    fence_all: bool,
+    /// Accesses read by what could raise and cannot be wrapped.
+    unplaced: shape::Sources,
+    /// Accesses on the side of an outer join that may be missing.
+    nullable: shape::Sources,
 }
 
 impl<'a> Walker<'a> {
@@ -443,7 +458,8 @@ impl<'a> Walker<'a> {
             guards: Vec::new(),
             settings: Vec::new(),
             edits: Vec::new(),
-            calm: true,
+            conjuncts: Vec::new(),
+            unsafe_conjuncts: Vec::new(),
             gives_rows: false,
             width: None,
         };
@@ -461,6 +477,12 @@ impl<'a> Walker<'a> {
             loud: 0,
             numbers: BTreeSet::new(),
             unmovable: 0,
+            touched: shape::Touched::default(),
+            conditions: Vec::new(),
+            fences: shape::Sources::NONE,
+            fence_all: false,
+            unplaced: shape::Sources::NONE,
+            nullable: shape::Sources::NONE,
         }
     }
 
@@ -472,6 +494,7 @@ impl<'a> Walker<'a> {
 
     fn finish(mut self, kind: Kind) -> Statement {
         self.out.kind = kind;
+        self.settle_conditions();
         self.out
     }
 
@@ -522,13 +545,6 @@ impl<'a> Walker<'a> {
         let walked = stacker::maybe_grow(96 * 1024, 2 * 1024 * 1024, || walk(self));
         self.depth.set(depth - 1);
         walked
-    }
-
-    /// Remembers that a condition may raise: every filtered scan must be fenced.
-    fn condition(&mut self, shape: shape::Shape) {
-        if !shape.calm {
-            self.out.calm = false;
-        }
     }
 }
 

@@ -6,9 +6,10 @@ use pg_raw_parse::Node;
 use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{self, SelectStmt, SetOperation};
 
+use super::condition::Level;
 use super::name::output_name;
 use super::scope::{Columns, Found, Item, OutColumn, Scope, Source};
-use super::shape::Shape;
+use super::shape::{Shape, Sources};
 use super::{Cte, GroupKey, Walker};
 use crate::catalog::ColumnId;
 use crate::error::Error;
@@ -118,14 +119,15 @@ impl<'a> Walker<'a> {
         let last_access = self.out.accesses.len();
         let scope = Scope { items: &items, parent: outer };
         let columns = self.targets(select, &scope, want)?;
-        let condition = self.optional(select.where_clause(), &scope)?;
-        self.condition(condition);
+        let present = Sources::range(&(first_access..last_access)).minus(self.nullable);
+        self.filter(select.where_clause(), &scope, "where", Level::new(&items, present))?;
         for group in select.group_clause() {
             self.grouping(group, &scope, &columns)?;
         }
         self.group_keys(select.group_clause(), &scope)?;
-        let having = self.optional(select.having_clause(), &scope)?;
-        self.condition(having);
+        let reach = super::from::reach_of(&items);
+        let having = |walker: &mut Self| walker.optional(select.having_clause(), &scope);
+        self.judged(reach, having, |shape| *shape)?;
         for window in select.window_clause() {
             let Node::WindowDef(window) = window else {
                 return Err(Error::unsupported("this window clause", -1));
@@ -382,17 +384,11 @@ impl<'a> Walker<'a> {
         let left = self.select(left, outer, Want::Columns)?;
         let mut visible = left.clone();
         rename(&mut visible, names);
-        // A recursive term may feed a value back: what the first term promises need not hold.
-        for column in &mut visible.list {
-            column.shape.calm = false;
-            column.shape.literal = false;
-        }
+        settle_recursion(&mut visible);
         self.ctes[slot].columns = Some(Rc::new(visible));
         let right = self.select(right, outer, Want::Columns)?;
         let mut columns = union(left, &right);
-        for column in &mut columns.list {
-            column.shape.calm = false;
-        }
+        settle_recursion(&mut columns);
         self.tail(select, &Scope { items: &[], parent: outer }, &columns)?;
         Ok(columns)
     }
@@ -505,6 +501,15 @@ fn names_output(node: Node<'_>, columns: &Columns) -> bool {
     columns.list.iter().any(|column| column.name == name)
 }
 
+/// A recursive term may feed a value back: what the first term promises need not hold. No condition outside goes into
+/// a recursive query, so that its rows are admitted ones.
+fn settle_recursion(columns: &mut Columns) {
+    for column in &mut columns.list {
+        column.shape =
+            Shape { calm: false, literal: false, sources: Sources::NONE, ..column.shape };
+    }
+}
+
 fn union(mut left: Columns, right: &Columns) -> Columns {
     for (index, column) in left.list.iter_mut().enumerate() {
         column.shape = match right.list.get(index) {
@@ -520,7 +525,8 @@ fn union(mut left: Columns, right: &Columns) -> Columns {
 fn merge(left: Shape, right: Shape) -> Shape {
     let same = left.kind.is_some() && left.kind == right.kind;
     let calm = same && left.calm && right.calm;
-    Shape { kind: left.kind.filter(|_| same), calm, literal: false }
+    let sources = left.sources.with(right.sources);
+    Shape { sources, kind: left.kind.filter(|_| same), calm, literal: false, ..Shape::OPAQUE }
 }
 
 /// A string constant that leaves its query becomes text.

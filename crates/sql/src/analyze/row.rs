@@ -184,7 +184,7 @@ impl<'a> Walker<'a> {
                         Some(columns.iter().map(|name| (name.clone(), Oid(0))).collect())
                     }
                     Found::Column { kind_of_row: Some(kind), .. } => self.composite_fields(kind),
-                    Found::Column { .. } | Found::System(..) | Found::Unknown => None,
+                    Found::Column { .. } | Found::System { .. } | Found::Unknown(_) => None,
                 }
             }
             Node::TypeCast(cast) => match cast.type_name() {

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::shape::Shape;
+use super::shape::{Shape, Sources};
 use crate::catalog::{ColumnId, Relation};
 use crate::error::Error;
 
@@ -89,11 +89,16 @@ pub(crate) enum Found {
         origin: Option<(usize, ColumnId)>,
     },
     /// `ctid`, `tableoid` and their kin, of one of these accesses; a write's target is left out.
-    System(Vec<usize>, &'static str),
+    System { accesses: Vec<usize>, name: &'static str, sources: Sources },
     /// A whole row; `target` as above, `scanned` names the access of a relation that is read.
-    Row { target: Option<usize>, scanned: Option<usize>, columns: Rc<Vec<String>> },
-    /// A column of an item whose columns are not known.
-    Unknown,
+    Row {
+        target: Option<usize>,
+        scanned: Option<usize>,
+        columns: Rc<Vec<String>>,
+        sources: Sources,
+    },
+    /// A column of an item whose columns are not known, or else one that comes from these accesses.
+    Unknown(Sources),
 }
 
 const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"];
@@ -111,7 +116,7 @@ impl Item<'_> {
                     ..column.clone()
                 })
                 .collect(),
-            Source::Relation { relation, view, .. } => relation
+            Source::Relation { access, relation, view, .. } => relation
                 .columns
                 .iter()
                 .zip(view.iter())
@@ -119,7 +124,7 @@ impl Item<'_> {
                 .enumerate()
                 .map(|(index, (column, visibility))| OutColumn {
                     name: self.renamed.get(index).unwrap_or(&column.name).clone(),
-                    shape: column_shape(column, *visibility),
+                    shape: column_shape(column, *visibility, *access),
                     denied: *visibility == Visibility::Denied,
                 })
                 .collect(),
@@ -150,7 +155,7 @@ impl Item<'_> {
                         Err(Error::DeniedColumn { name: column.name.clone(), offset })
                     }
                     seen @ (Visibility::Clear | Visibility::Changed) => Ok(Some(Found::Column {
-                        shape: column_shape(column, seen),
+                        shape: column_shape(column, seen, *access),
                         kind_of_row: Some(column.type_oid),
                         target: target.then_some((*access, id)),
                         origin: self.rel_visible.then_some((*access, id)),
@@ -182,7 +187,7 @@ impl Item<'_> {
             });
         }
         Ok(match found {
-            None if columns.open => Some(Found::Unknown),
+            None if columns.open => Some(Found::Unknown(Sources::NONE)),
             other => other,
         })
     }
@@ -208,7 +213,7 @@ impl Item<'_> {
             Source::Relation { .. } | Source::Derived(_) => None,
         };
         let columns = Rc::new(columns.into_iter().map(|column| column.name).collect());
-        Ok(Found::Row { target, scanned: self.scanned(), columns })
+        Ok(Found::Row { target, scanned: self.scanned(), columns, sources: self.reach() })
     }
 
     /// Whether this is a write's target with a hidden column of that name.
@@ -218,6 +223,27 @@ impl Item<'_> {
                 .column(name)
                 .is_some_and(|id| view[usize::from(id.0)] == Visibility::Hidden),
             Source::Relation { .. } | Source::Derived(_) => false,
+        }
+    }
+
+    /// Accesses that its columns come from.
+    pub(crate) fn reach(&self) -> Sources {
+        match &self.source {
+            Source::Relation { access, .. } => Sources::of(*access),
+            Source::Derived(columns) => {
+                let sources = columns.list.iter().map(|column| column.shape.sources);
+                sources.fold(Sources::NONE, Sources::with)
+            }
+        }
+    }
+
+    /// The access, where the item's name and columns are the relation's own.
+    pub(crate) fn stored(&self) -> Sources {
+        match &self.source {
+            Source::Relation { access, .. } if self.rel_visible && self.renamed.is_empty() => {
+                Sources::of(*access)
+            }
+            Source::Relation { .. } | Source::Derived(_) => Sources::NONE,
         }
     }
 
@@ -252,8 +278,8 @@ fn system_column(name: &str) -> Option<&'static str> {
     SYSTEM_COLUMNS.into_iter().find(|known| *known == name)
 }
 
-fn column_shape(column: &crate::catalog::Column, visibility: Visibility) -> Shape {
-    let shape = Shape::value(column.type_oid);
+fn column_shape(column: &crate::catalog::Column, visibility: Visibility, access: usize) -> Shape {
+    let shape = Shape { sources: Sources::of(access), ..Shape::value(column.type_oid) };
     match visibility {
         Visibility::Clear => shape,
         Visibility::Changed | Visibility::Denied | Visibility::Hidden => {
@@ -276,7 +302,7 @@ impl<'a, 's> Scope<'a, 's> {
             for item in level.items.iter().filter(|item| item.cols_visible) {
                 match item.find(name, offset)? {
                     None => {}
-                    Some(Found::Unknown) => unknown = true,
+                    Some(Found::Unknown(_)) => unknown = true,
                     Some(other) if found.is_none() => found = Some(other),
                     Some(_) => {
                         return Err(Error::AmbiguousColumn { name: name.to_owned(), offset });
@@ -291,15 +317,19 @@ impl<'a, 's> Scope<'a, 's> {
                 Some(Found::Column { target: Some(_), .. }) if unknown => {
                     return Err(Error::AmbiguousColumn { name: name.to_owned(), offset });
                 }
-                Some(Found::Column { .. }) if unknown => return Ok(Found::Unknown),
+                Some(Found::Column { shape, .. }) if unknown => {
+                    return Ok(Found::Unknown(shape.sources));
+                }
                 Some(found) => return Ok(found),
                 None => {}
             }
             if let Some(name) = system_column(name)
                 && level.items.iter().any(Item::is_relation)
             {
-                let scanned = level.items.iter().filter_map(Item::scanned).collect();
-                return Ok(Found::System(scanned, name));
+                let relations = level.items.iter().filter(|item| item.is_relation());
+                let sources = relations.map(Item::reach).fold(Sources::NONE, Sources::with);
+                let accesses = level.items.iter().filter_map(Item::scanned).collect();
+                return Ok(Found::System { accesses, name, sources });
             }
         }
         for level in self.levels() {
@@ -309,7 +339,7 @@ impl<'a, 's> Scope<'a, 's> {
             }
         }
         if unknown {
-            return Ok(Found::Unknown);
+            return Ok(Found::Unknown(Sources::NONE));
         }
         Err(Error::UnknownColumn { name: name.to_owned(), offset })
     }
@@ -347,10 +377,11 @@ impl<'a, 's> Scope<'a, 's> {
         if let Some(found) = item.find(column, offset)? {
             return Ok(found);
         }
-        if let Some(column) = system_column(column)
+        if let Some(name) = system_column(column)
             && item.is_relation()
         {
-            return Ok(Found::System(item.scanned().into_iter().collect(), column));
+            let accesses = item.scanned().into_iter().collect();
+            return Ok(Found::System { accesses, name, sources: item.reach() });
         }
         let name = format!("{name}.{column}");
         Err(Error::UnknownColumn { name, offset })

@@ -38,6 +38,85 @@ pub(crate) mod oid {
     pub(crate) const JSONB: Oid = Oid(3802);
 }
 
+/// Which accesses of a statement an expression's value comes from: a bit for each, the last one for all from 127 up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Sources(u128);
+
+impl Sources {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn of(access: usize) -> Self {
+        Self(1 << access.min(127))
+    }
+
+    /// All accesses in a range.
+    pub(crate) fn range(range: &std::ops::Range<usize>) -> Self {
+        range.clone().fold(Self::NONE, |sources, access| sources.with(Self::of(access)))
+    }
+
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Without accesses that certainly are in the range: those that share the last bit stay.
+    pub(crate) fn without(self, range: &std::ops::Range<usize>) -> Self {
+        let certain = range.start.min(127)..range.end.min(127);
+        Self(self.0 & !Self::range(&certain).0)
+    }
+
+    /// Those that the other set has not.
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Those that the other set has as well.
+    pub(crate) fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether the access is or may be in the set.
+    pub(crate) fn contains(self, access: usize) -> bool {
+        self.0 & Self::of(access).0 != 0
+    }
+
+    /// Whether the access certainly is in the set.
+    pub(crate) fn holds(self, access: usize) -> bool {
+        access < 127 && self.contains(access)
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The access, if it is just one.
+    pub(crate) fn single(self) -> Option<usize> {
+        let only = self.0.count_ones() == 1 && self.0.trailing_zeros() < 127;
+        only.then(|| self.0.trailing_zeros() as usize)
+    }
+}
+
+/// What the expressions walked so far read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Touched {
+    /// Accesses whose rows it could be evaluated on before their predicates.
+    pub(crate) sources: Sources,
+    /// Reads a value of some row. Without sources it does so behind an aggregate or its like: only rows that were
+    /// admitted get there.
+    pub(crate) rows: bool,
+    /// Reads something else than columns of relations as they are stored: a derived column, a mask, a sub-select.
+    pub(crate) derived: bool,
+}
+
+impl Touched {
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self {
+            sources: self.sources.with(other.sources),
+            rows: self.rows || other.rows,
+            derived: self.derived || other.derived,
+        }
+    }
+}
+
 /// What is known of an expression.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Shape {
@@ -47,29 +126,32 @@ pub(crate) struct Shape {
     pub(crate) calm: bool,
     /// Made of constants in the text alone.
     pub(crate) literal: bool,
+    /// Of a column: where its value comes from. Of any other expression: set by `Walker::expression`.
+    pub(crate) sources: Sources,
 }
 
 impl Shape {
     /// Nothing is known: may raise, reads rows.
-    pub(crate) const OPAQUE: Self = Self { kind: None, calm: false, literal: false };
+    pub(crate) const OPAQUE: Self =
+        Self { kind: None, calm: false, literal: false, sources: Sources::NONE };
     /// A string constant or a parameter.
-    pub(crate) const UNKNOWN: Self = Self { kind: Some(oid::UNKNOWN), calm: true, literal: true };
+    pub(crate) const UNKNOWN: Self = Self::literal(oid::UNKNOWN);
 
     /// A constant of that type.
     pub(crate) const fn literal(kind: Oid) -> Self {
-        Self { kind: Some(kind), calm: true, literal: true }
+        Self { kind: Some(kind), calm: true, literal: true, ..Self::OPAQUE }
     }
 
     /// A value of that type that cannot raise: read from a row, or a function such as now().
     pub(crate) const fn value(kind: Oid) -> Self {
-        Self { kind: Some(kind), calm: true, literal: false }
+        Self { kind: Some(kind), calm: true, ..Self::OPAQUE }
     }
 
     /// A boolean made of parts.
     pub(crate) fn truth(parts: &[Self], calm_operation: bool) -> Self {
         let literal = parts.iter().all(|part| part.literal);
         let calm = calm_operation && parts.iter().all(|part| part.calm);
-        Self { kind: Some(oid::BOOL), calm, literal }
+        Self { kind: Some(oid::BOOL), calm, literal, ..Self::OPAQUE }
     }
 
     /// The same expression with another type.

@@ -50,7 +50,7 @@ impl<'a> Walker<'a> {
         let uses = accesses.into_iter().map(|access| SystemUse { access, name });
         self.out.system_uses.extend(uses);
         let kind = TYPES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
-        Shape { kind, calm: true, literal: false }
+        Shape { kind, calm: true, ..Shape::OPAQUE }
     }
 
     /// A sub-select's row has no type with a name, which PostgreSQL needs for functions of that type, for literals

@@ -7,11 +7,13 @@ use pg_raw_parse::Node;
 use pg_raw_parse::nodes;
 
 use super::assign::{Assignment, columns_of};
+use super::condition::Level;
 use super::conflict::Conflict;
 use super::from::spelled;
 use super::insert::InsertSource;
 use super::query::Want;
 use super::scope::{Columns, Item, Scope, Source, Visibility};
+use super::shape::Sources;
 use super::{Role, Seen, TargetPart, Walker};
 use crate::catalog::{ColumnId, Relation, RelationId};
 use crate::error::{Error, offset};
@@ -235,8 +237,7 @@ impl<'a> Walker<'a> {
     ) -> Result<(Option<Range<usize>>, usize), Error> {
         // The grammar has it nowhere but alone behind WHERE.
         if !matches!(node, Node::CurrentOfExpr(_)) {
-            let shape = self.optional(node, scope)?;
-            self.condition(shape);
+            self.filter(node, scope, "where", Level::new(scope.items, Sources::NONE))?;
         }
         match (self.parsed.clause(range, "where"), node) {
             (None, Node::None) => Ok((None, range.end)),
