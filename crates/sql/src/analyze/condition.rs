@@ -457,14 +457,13 @@ fn split(parsed: &Parsed<'_>, first: usize, last: usize) -> Option<Vec<Range<usi
                 let plain = cases == 0 && !is_label(parsed, token);
                 if plain && parsed.is_keyword(token, "between") {
                     between = true;
-                } else if plain && parsed.is_keyword(token, "and") {
-                    if !std::mem::take(&mut between) {
-                        if token == start {
-                            return None;
-                        }
-                        ranges.push(parsed.start(start)..parsed.end(token - 1));
-                        start = token + 1;
+                } else if plain && parsed.is_keyword(token, "and") && !std::mem::take(&mut between)
+                {
+                    if token == start {
+                        return None;
                     }
+                    ranges.push(parsed.start(start)..parsed.end(token - 1));
+                    start = token + 1;
                 }
             }
             _ => {}

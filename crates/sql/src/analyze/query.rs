@@ -526,7 +526,7 @@ fn merge(left: Shape, right: Shape) -> Shape {
     let same = left.kind.is_some() && left.kind == right.kind;
     let calm = same && left.calm && right.calm;
     let sources = left.sources.with(right.sources);
-    Shape { sources, kind: left.kind.filter(|_| same), calm, literal: false, ..Shape::OPAQUE }
+    Shape { sources, kind: left.kind.filter(|_| same), calm, literal: false }
 }
 
 /// A string constant that leaves its query becomes text.
