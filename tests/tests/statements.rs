@@ -364,18 +364,20 @@ fn tables_are_locked_by_whom_may_write_them() {
     check(
         &stage,
         "query BEGIN
-         query LOCK TABLE orders, ONLY customers IN SHARE ROW EXCLUSIVE MODE
+         query LOCK TABLE orders, ONLY customers IN ROW EXCLUSIVE MODE
          query LOCK regions IN ACCESS SHARE MODE
          query ROLLBACK
          query BEGIN
-         query LOCK regions
+         query LOCK regions IN ROW SHARE MODE
          query ROLLBACK
-         query LOCK orders",
+         query LOCK orders IN ROW SHARE MODE",
         &["C LOCK TABLE", "E 42501", "E 25P01"],
     );
     let mut rita = stage.client("rita");
     refused(&mut rita, "LOCK TABLE payroll IN ACCESS SHARE MODE", "42P01", "payroll");
     refused(&mut rita, "LOCK TABLE big_orders", "0A000", "anything but a table");
+    refused(&mut rita, "LOCK TABLE orders", "0A000", "shuts out other writers");
+    refused(&mut rita, "LOCK TABLE orders IN SHARE MODE", "0A000", "shuts out other writers");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-lock table orders
+lock table orders in row exclusive mode
 
 lock only orders, public.customers in row exclusive mode nowait
 
-lock table regions
+lock table regions in row exclusive mode
 
 lock table regions in access share mode
 

@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - Each table named is one that the lens grants for that command, and is written qualified.
+//! - A lock that shuts out other writers is refused: they may be other people, and rows of theirs.
 //! - CASCADE is refused: it reaches tables that the statement does not name.
 
 use pg_raw_parse::Node;
@@ -17,11 +18,14 @@ use crate::error::{Error, offset};
 pub enum ObjectCommand {
     /// LOCK TABLE IN ACCESS SHARE MODE: what a reader takes.
     LockForReading,
-    /// LOCK TABLE in any stronger mode.
+    /// LOCK TABLE in the modes of FOR UPDATE and of writes.
     Lock,
     /// TRUNCATE.
     Truncate,
 }
+
+/// RowExclusiveLock of lockdefs.h: the strongest mode that an UPDATE takes by itself.
+const ROW_EXCLUSIVE: i32 = 3;
 
 impl ObjectCommand {
     /// As it is called in an error.
@@ -52,6 +56,14 @@ impl<'a> Walker<'a> {
         let Some((command, relations)) = object_command(node) else {
             return Err(Error::unsupported("this statement", -1));
         };
+        if let Node::LockStmt(lock) = node
+            && lock.mode > ROW_EXCLUSIVE
+        {
+            return Err(Error::unsupported(
+                "LOCK TABLE in a mode that shuts out other writers",
+                -1,
+            ));
+        }
         if let Node::TruncateStmt(truncate) = node
             && truncate.behavior == DropBehavior::DROP_CASCADE
         {
