@@ -137,6 +137,22 @@ pub(super) fn plain_bound(node: Node<'_>) -> bool {
     }
 }
 
+/// Whether an expression reads no column at all.
+#[expect(clippy::wildcard_enum_match_arm, reason = "anything else may read a row: the safe answer")]
+pub(super) fn row_free(node: Node<'_>) -> bool {
+    match node {
+        Node::A_Const(_) | Node::ParamRef(_) | Node::SQLValueFunction(_) => true,
+        Node::TypeCast(cast) => row_free(cast.arg()),
+        Node::A_ArrayExpr(array) => array.elements().iter().all(row_free),
+        Node::A_Expr(expression) => {
+            let prefix = matches!(expression.lexpr(), Node::None);
+            (prefix || row_free(expression.lexpr())) && row_free(expression.rexpr())
+        }
+        Node::FuncCall(call) => call.args().iter().all(row_free),
+        _ => false,
+    }
+}
+
 pub(super) fn value_function(function: &nodes::SQLValueFunction) -> Result<Shape, Error> {
     use SQLValueFunctionOp as Op;
     let kind = match function.op {
