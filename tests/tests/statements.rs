@@ -375,7 +375,7 @@ fn tables_are_locked_by_whom_may_write_them() {
     );
     let mut rita = stage.client("rita");
     refused(&mut rita, "LOCK TABLE payroll IN ACCESS SHARE MODE", "42P01", "payroll");
-    refused(&mut rita, "LOCK TABLE big_orders", "0A000", "anything but a table");
+    refused(&mut rita, "LOCK TABLE big_orders IN ROW SHARE MODE", "0A000", "anything but a table");
     refused(&mut rita, "LOCK TABLE orders", "0A000", "shuts out other writers");
     refused(&mut rita, "LOCK TABLE orders IN SHARE MODE", "0A000", "shuts out other writers");
 }
