@@ -228,6 +228,8 @@ fn columns(rows: &[Row]) -> Result<HashMap<Oid, Vec<Column>>, CatalogError> {
             identity_always: (!identity.is_empty()).then_some(identity == "a"),
             has_default: row.try_get(7)?,
             number: row.try_get(8)?,
+            collation: oid(row, 9)?,
+            type_modifier: row.try_get(10)?,
         };
         columns.entry(oid(row, 0)?).or_default().push(column);
     }

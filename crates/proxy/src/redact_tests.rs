@@ -21,6 +21,8 @@ fn relation(oid: u32, name: &str, columns: &[&str]) -> Relation {
         name: (*name).to_owned(),
         type_oid: Oid(25),
         type_sql: "public.customer_level".to_owned(),
+        collation: Oid(100),
+        type_modifier: -1,
         not_null: false,
         generated: false,
         identity_always: None,

@@ -57,6 +57,8 @@ fn column((index, text): (usize, &str)) -> Column {
         name: name.to_owned(),
         type_oid: Oid(type_oid),
         type_sql: format!("pg_catalog.{kind}"),
+        collation: Oid(100),
+        type_modifier: -1,
         not_null: false,
         generated: false,
         identity_always: None,

@@ -68,6 +68,10 @@ pub struct Column {
     pub has_default: bool,
     /// `attnum`
     pub number: i16,
+    /// `attcollation`
+    pub collation: Oid,
+    /// `atttypmod`
+    pub type_modifier: i32,
 }
 
 /// A relation as far as names, columns and lineage go.

@@ -40,6 +40,8 @@ fn column(number: i16, name: &str) -> Column {
         name: name.to_owned(),
         type_oid: Oid(type_oid),
         type_sql: type_sql.to_owned(),
+        collation: Oid(100),
+        type_modifier: -1,
         not_null: false,
         generated: false,
         identity_always: (name == "id").then_some(true),

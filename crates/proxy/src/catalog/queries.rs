@@ -67,7 +67,9 @@ SELECT a.attrelid,
        a.attgenerated <> '',
        a.attidentity::pg_catalog.text,
        a.atthasdef,
-       a.attnum
+       a.attnum,
+       a.attcollation,
+       a.atttypmod
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid

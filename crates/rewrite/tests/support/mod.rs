@@ -52,6 +52,9 @@ fn relation(line: &str, oid: u32, known: &[Relation]) -> Relation {
             name: name.to_owned(),
             type_oid: Oid(type_oid(kind)),
             type_sql: format!("pg_catalog.{kind}"),
+            // The default one, and one of which nothing is known.
+            collation: Oid(if name == "secret" { 12_345 } else { 100 }),
+            type_modifier: -1,
             not_null: false,
             generated: false,
             identity_always: None,

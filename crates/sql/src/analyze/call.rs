@@ -347,10 +347,12 @@ fn function_shape(name: &str, parts: &[Shape]) -> Shape {
             Shape::value(oid::TIMESTAMPTZ)
         }
         ("count", _) => Shape { kind: Some(oid::INT8), calm, literal: false, ..Shape::OPAQUE },
-        ("min" | "max", 1) => Shape { kind: first.kind, calm, literal: false, ..Shape::OPAQUE },
+        ("min" | "max", 1) => Shape { calm, literal: false, ..first },
+        ("sum" | "avg", 1) => super::number::total(name, first).unwrap_or(Shape::OPAQUE),
         // Case mapping and length of valid UTF-8 cannot fail.
         ("lower" | "upper", 1) if shape::textual(first) => {
-            Shape { kind: Some(oid::TEXT), calm, literal: false, ..Shape::OPAQUE }
+            let collation = first.collation;
+            Shape { kind: Some(oid::TEXT), calm, literal: false, collation, ..Shape::OPAQUE }
         }
         ("length" | "char_length" | "character_length", 1) if shape::textual(first) => {
             Shape { kind: Some(oid::INT4), calm, literal: false, ..Shape::OPAQUE }

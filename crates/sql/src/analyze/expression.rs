@@ -15,8 +15,9 @@ use super::query::Want;
 use super::scope::{Found, Scope};
 use super::shape::{self, Shape, Touched, oid};
 use super::{TargetPart, TargetUse, Walker};
-use crate::catalog::Oid;
+use crate::catalog::{Oid, TypeKind};
 use crate::error::{Error, offset};
+use crate::lex::TokenKind;
 use crate::splice::Edit;
 
 impl<'a> Walker<'a> {
@@ -122,7 +123,8 @@ impl<'a> Walker<'a> {
         let found = self.resolve_column(reference, scope)?;
         self.touch(&found);
         Ok(match found {
-            Found::Column { shape, target, .. } => {
+            Found::Column { mut shape, target, .. } => {
+                shape.enumerated = self.enumerated(shape.kind);
                 if let Some((access, column)) = target {
                     self.target_use(access, TargetPart::Column(column), reference)?;
                 }
@@ -138,6 +140,12 @@ impl<'a> Walker<'a> {
             Found::System { accesses, name, .. } => self.system_use(accesses, name),
             Found::Unknown(_) => Shape { calm: true, ..Shape::OPAQUE },
         })
+    }
+
+    /// Whether it is an enum type, not an array of one.
+    fn enumerated(&self, kind: Option<Oid>) -> bool {
+        let found = kind.and_then(|kind| self.names.snapshot.type_by_oid(kind));
+        found.is_some_and(|found| found.kind == TypeKind::Enum && Some(found.oid) == kind)
     }
 
     /// Notes what a reference reads.
@@ -262,7 +270,7 @@ impl<'a> Walker<'a> {
             }
             A_Expr_Kind::AEXPR_LIKE | A_Expr_Kind::AEXPR_ILIKE => {
                 self.operator(expression.name(), left, right, location)?;
-                let calm = left.calm && shape::textual(left) && calm_pattern(right_node);
+                let calm = left.calm && shape::matchable(left) && calm_pattern(right_node);
                 Ok(Shape { kind: Some(oid::BOOL), calm, literal: false, ..Shape::OPAQUE })
             }
             A_Expr_Kind::AEXPR_SIMILAR => {
@@ -296,9 +304,17 @@ impl<'a> Walker<'a> {
             return Ok(Shape::truth(&[left, right], shape::comparable(left, right)));
         }
         let name = super::name::last_string(expression.name()).unwrap_or_default();
+        if !prefix
+            && let Some(number) = super::number::arithmetic(name, left, right, expression.rexpr())
+        {
+            return Ok(number);
+        }
         if name == "||" && shape::textual(left) && shape::textual(right) {
             let calm = left.calm && right.calm;
-            return Ok(Shape { kind: Some(oid::TEXT), calm, literal, ..Shape::OPAQUE });
+            let alike = right.literal || left.literal || left.collation == right.collation;
+            let of = if left.literal { right } else { left };
+            let collation = if alike { of.collation } else { Oid(0) };
+            return Ok(Shape { kind: Some(oid::TEXT), calm, literal, collation, ..Shape::OPAQUE });
         }
         let kind = if prefix { right.kind } else { arithmetic(name, left, right) };
         let bounded = bounded_interval(expression.rexpr());
@@ -322,9 +338,49 @@ impl<'a> Walker<'a> {
         // A string constant is cast while PostgreSQL analyses the statement, before it looks at any row.
         let constant = matches!(cast.arg(), Node::A_Const(_));
         // A domain's constraint is checked for each row.
-        let known = kind.is_some_and(|kind| self.names.snapshot.type_by_oid(kind).is_none());
+        let enumerated = self.enumerated(kind);
+        let known =
+            enumerated || kind.is_some_and(|kind| self.names.snapshot.type_by_oid(kind).is_none());
+        let constant = constant || (name.typmods().is_empty() && self.steady_parameter(cast.arg()));
         let calm = (constant && known) || (plain && arg.calm && shape::calm_cast(arg.kind, kind));
-        Ok(Shape { kind, calm, literal: constant && known, ..Shape::OPAQUE })
+        let collation = shape::cast_collation(arg, kind);
+        let digits = if plain && shape::calm_cast(arg.kind, kind) { arg.digits } else { 0 };
+        Ok(Shape {
+            kind,
+            calm,
+            literal: constant && known,
+            collation,
+            digits,
+            enumerated,
+            ..Shape::OPAQUE
+        })
+    }
+
+    /// A parameter whose type the client left open and every mention of which is cast to one type: PostgreSQL gives the
+    /// parameter that type, so that nothing is cast while the statement runs.
+    fn steady_parameter(&self, node: Node<'_>) -> bool {
+        let Node::ParamRef(parameter) = node else { return false };
+        if self.parameter(parameter).kind != Some(oid::UNKNOWN) {
+            return false;
+        }
+        let tokens = self.parsed.tokens();
+        let mut kind: Option<&str> = None;
+        for (index, token) in tokens.iter().enumerate() {
+            let number =
+                self.parsed.word(index).strip_prefix('$').and_then(|rest| rest.parse().ok());
+            if token.kind != TokenKind::Parameter || number != Some(parameter.number) {
+                continue;
+            }
+            if index + 2 >= tokens.iter().count() || self.parsed.word(index + 1) != "::" {
+                return false;
+            }
+            let name = self.parsed.word(index + 2);
+            if kind.is_some_and(|kind| kind != name) {
+                return false;
+            }
+            kind = Some(name);
+        }
+        kind.is_some()
     }
 
     fn collate(
@@ -333,7 +389,7 @@ impl<'a> Walker<'a> {
         scope: &Scope<'a, '_>,
     ) -> Result<Shape, Error> {
         let arg = self.expression(collate.arg(), scope)?;
-        Ok(Shape { calm: false, ..arg })
+        Ok(Shape { calm: false, collation: Oid(0), ..arg })
     }
 
     fn case(&mut self, case: &'a nodes::CaseExpr, scope: &Scope<'a, '_>) -> Result<Shape, Error> {
@@ -403,6 +459,8 @@ impl<'a> Walker<'a> {
             // More than one row raises, so a scalar sub-select can tell something of the row it is correlated with.
             SubLinkType::EXPR_SUBLINK => Ok(Shape {
                 kind: first.kind,
+                digits: first.digits,
+                collation: first.collation,
                 calm: first.calm && single_row(select),
                 literal: false,
                 ..Shape::OPAQUE

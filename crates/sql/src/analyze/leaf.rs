@@ -13,7 +13,8 @@ pub(super) fn required<T>(value: Option<T>, location: i32) -> Result<T, Error> {
 
 pub(super) fn constant_shape(constant: &nodes::A_Const) -> Shape {
     use pg_raw_parse::ConstValue;
-    match constant.val() {
+    let digits = constant.val().map_or(0, |value| super::number::digits_of_constant(&value));
+    let shape = match constant.val() {
         Some(ConstValue::Integer(_)) => Shape::literal(oid::INT4),
         Some(ConstValue::Float(digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             let fits = digits.parse::<i64>().is_ok();
@@ -22,7 +23,8 @@ pub(super) fn constant_shape(constant: &nodes::A_Const) -> Shape {
         Some(ConstValue::Float(_)) => Shape::literal(oid::NUMERIC),
         Some(ConstValue::Boolean(_)) => Shape::literal(oid::BOOL),
         Some(_) | None => Shape::UNKNOWN,
-    }
+    };
+    Shape { digits, ..shape }
 }
 
 /// CASE, COALESCE, GREATEST: calm when all are, and of one type, so that no cast can raise.
@@ -31,11 +33,28 @@ pub(super) fn alternatives(parts: &[Shape]) -> Shape {
     let kind = typed.map_or(Some(oid::UNKNOWN), |part| part.kind);
     let same = kind.is_some()
         && parts.iter().all(|part| part.kind == kind || part.kind == Some(oid::UNKNOWN));
-    let calm = same && parts.iter().all(|part| part.calm);
+    let literal = parts.iter().all(|part| part.literal);
+    let every = parts.iter().all(|part| part.calm);
+    let digits = if parts.iter().all(|part| part.digits > 0) {
+        parts.iter().map(|part| part.digits).max().unwrap_or(0)
+    } else {
+        0
+    };
+    if !same {
+        let kinds: Vec<_> = parts.iter().map(|part| part.kind).collect();
+        let kind = super::number::widest(&kinds);
+        return Shape { kind, calm: every && kind.is_some(), literal, digits, ..Shape::OPAQUE };
+    }
+    let first = typed.copied().unwrap_or(Shape::UNKNOWN);
+    let alike = parts.iter().all(|part| part.literal || part.collation == first.collation);
+    let collation = if alike { first.collation } else { Oid(0) };
     Shape {
-        kind: kind.filter(|_| same),
-        calm,
-        literal: parts.iter().all(|part| part.literal),
+        kind,
+        calm: every,
+        literal,
+        digits,
+        collation,
+        enumerated: first.enumerated,
         ..Shape::OPAQUE
     }
 }
@@ -119,6 +138,9 @@ pub(super) fn single_row(select: &nodes::SelectStmt) -> bool {
 }
 
 pub(super) fn is_aggregate(node: Node<'_>) -> bool {
+    if let Node::A_Expr(expression) = node {
+        return is_aggregate(expression.lexpr()) || is_aggregate(expression.rexpr());
+    }
     let Node::FuncCall(call) = node else { return false };
     let name = super::name::last_string(call.funcname()).unwrap_or_default();
     call.over().is_none() && ["count", "min", "max", "sum", "avg"].contains(&name)

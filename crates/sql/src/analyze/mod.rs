@@ -24,6 +24,7 @@ mod insert;
 mod leaf;
 mod lookup;
 mod name;
+mod number;
 mod object;
 mod query;
 mod row;

@@ -11,7 +11,7 @@ use super::name::output_name;
 use super::scope::{Columns, Found, Item, OutColumn, Scope, Source};
 use super::shape::{Shape, Sources};
 use super::{Cte, GroupKey, Walker};
-use crate::catalog::ColumnId;
+use crate::catalog::{ColumnId, Oid};
 use crate::error::Error;
 
 /// Whether the caller needs to know the columns of a query.
@@ -526,7 +526,19 @@ fn merge(left: Shape, right: Shape) -> Shape {
     let same = left.kind.is_some() && left.kind == right.kind;
     let calm = same && left.calm && right.calm;
     let sources = left.sources.with(right.sources);
-    Shape { sources, kind: left.kind.filter(|_| same), calm, literal: false }
+    let collation = if left.collation == right.collation { left.collation } else { Oid(0) };
+    let digits =
+        if left.digits == 0 || right.digits == 0 { 0 } else { left.digits.max(right.digits) };
+    let enumerated = same && left.enumerated;
+    Shape {
+        kind: left.kind.filter(|_| same),
+        calm,
+        literal: false,
+        sources,
+        collation,
+        digits,
+        enumerated,
+    }
 }
 
 /// A string constant that leaves its query becomes text.

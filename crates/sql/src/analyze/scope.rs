@@ -274,12 +274,22 @@ impl Item<'_> {
     }
 }
 
+/// `default`, `C` and `POSIX` of `pg_collation.dat` are deterministic; of any other that is not known here.
+fn steady_collation(collation: crate::catalog::Oid) -> crate::catalog::Oid {
+    if [100, 950, 951].contains(&collation.0) { collation } else { crate::catalog::Oid(0) }
+}
+
 fn system_column(name: &str) -> Option<&'static str> {
     SYSTEM_COLUMNS.into_iter().find(|known| *known == name)
 }
 
 fn column_shape(column: &crate::catalog::Column, visibility: Visibility, access: usize) -> Shape {
-    let shape = Shape { sources: Sources::of(access), ..Shape::value(column.type_oid) };
+    let shape = Shape {
+        sources: Sources::of(access),
+        collation: steady_collation(column.collation),
+        digits: super::number::digits_of_column(column),
+        ..Shape::value(column.type_oid)
+    };
     match visibility {
         Visibility::Clear => shape,
         Visibility::Changed | Visibility::Denied | Visibility::Hidden => {

@@ -128,12 +128,25 @@ pub(crate) struct Shape {
     pub(crate) literal: bool,
     /// Of a column: where its value comes from. Of any other expression: set by `Walker::expression`.
     pub(crate) sources: Sources,
+    /// Of a text: a collation that is known and deterministic; 0 otherwise.
+    pub(crate) collation: Oid,
+    /// Of a number: it has at most so many digits before and after the point together; 0 where no bound is known.
+    pub(crate) digits: u16,
+    /// A value of an enum type.
+    pub(crate) enumerated: bool,
 }
 
 impl Shape {
     /// Nothing is known: may raise, reads rows.
-    pub(crate) const OPAQUE: Self =
-        Self { kind: None, calm: false, literal: false, sources: Sources::NONE };
+    pub(crate) const OPAQUE: Self = Self {
+        kind: None,
+        calm: false,
+        literal: false,
+        sources: Sources::NONE,
+        collation: Oid(0),
+        digits: 0,
+        enumerated: false,
+    };
     /// A string constant or a parameter.
     pub(crate) const UNKNOWN: Self = Self::literal(oid::UNKNOWN);
 
@@ -163,10 +176,16 @@ impl Shape {
 /// Whether `left = right` and its kin compare by a built-in operator that cannot raise.
 ///
 /// Two texts of which neither is a constant may have different collations: PostgreSQL finds that out when it compares
-/// them, row by row (42P22).
+/// them, row by row (42P22). The default one gives way to any other (chapter 24.2.1). Enums compare by OID, or by the sort order of labels that exist (`enum_cmp_internal`).
 pub(crate) fn comparable(left: Shape, right: Shape) -> bool {
     if textual(left) && textual(right) && !constant(left) && !constant(right) {
-        return false;
+        let known = left.collation != Oid(0) && right.collation != Oid(0);
+        let default = left.collation == DEFAULT || right.collation == DEFAULT;
+        return known && (default || left.collation == right.collation);
+    }
+    let unknown = |shape: Shape| shape.kind == Some(oid::UNKNOWN);
+    if left.enumerated || right.enumerated {
+        return left.kind == right.kind || unknown(left) || unknown(right);
     }
     let (Some(left), Some(right)) = (left.kind, right.kind) else { return false };
     match (left == oid::UNKNOWN, right == oid::UNKNOWN) {
@@ -203,6 +222,24 @@ pub(crate) fn textual(shape: Shape) -> bool {
     [oid::TEXT, oid::VARCHAR, oid::BPCHAR, oid::NAME, oid::UNKNOWN]
         .iter()
         .any(|kind| shape.kind == Some(*kind))
+}
+
+/// The database's default collation in `pg_collation.dat`.
+const DEFAULT: Oid = Oid(100);
+
+/// The collation of a value that is cast: a text keeps its own, anything else gets the type's.
+pub(crate) fn cast_collation(from: Shape, to: Option<Oid>) -> Oid {
+    match to {
+        Some(oid::TEXT | oid::VARCHAR | oid::BPCHAR) if textual(from) => from.collation,
+        Some(oid::TEXT | oid::VARCHAR | oid::BPCHAR) => DEFAULT,
+        _ => Oid(0),
+    }
+}
+
+/// Whether a pattern match on it cannot raise: PostgreSQL refuses one under a collation that is not deterministic, row
+/// by row.
+pub(crate) fn matchable(shape: Shape) -> bool {
+    textual(shape) && (shape.literal || shape.collation != Oid(0))
 }
 
 /// Whether a value of type `from` can be cast to `to` without raising, whatever it is.
