@@ -162,6 +162,8 @@ struct Filtered<'a> {
     system: &'a [String],
     /// No row may leave it before the filter admits it.
     fenced: bool,
+    /// May be scanned many times: sub-selects of the filter are kept out of the join order.
+    correlated: bool,
     /// Conditions of the client's that cannot raise, over our alias; only inside a fence.
     conjuncts: &'a [String],
 }
@@ -237,11 +239,20 @@ impl Reader<'_> {
         }
         let sample = scan.sample.as_ref().and_then(|range| self.text.get(range.clone()));
         let only = access.only;
-        let fenced = access.fenced && !scan.locked;
+        let (fenced, correlated) = (access.fenced && !scan.locked, access.correlated);
         let (filter, conjuncts) = (&filter, &self.conjuncts(statement, index)?);
         let system = &system_columns(access, index, statement);
-        let found =
-            Filtered { relation, decision, filter, only, sample, system, fenced, conjuncts };
+        let found = Filtered {
+            relation,
+            decision,
+            filter,
+            only,
+            sample,
+            system,
+            fenced,
+            correlated,
+            conjuncts,
+        };
         Ok(filtered(&found))
     }
 
@@ -451,6 +462,7 @@ impl Reader<'_> {
             sample: None,
             system: &[],
             fenced: false,
+            correlated: false,
             conjuncts: &[],
         });
         let mut draft = Draft::default();
@@ -496,6 +508,14 @@ fn common_table(at: usize) -> Piece {
     Piece { edit: splice::Edit { range: at..at, text: String::new() }, marks: vec![mark] }
 }
 
+fn has_subquery(filter: &Filter) -> bool {
+    match filter {
+        Filter::All | Filter::Nothing => false,
+        Filter::Test(expression) => expression.template.has_subquery,
+        Filter::Any(list) | Filter::Every(list) => list.iter().any(has_subquery),
+    }
+}
+
 fn filtered(scan: &Filtered<'_>) -> Draft {
     let mut draft = Draft::default();
     draft.push("(SELECT ");
@@ -516,6 +536,11 @@ fn filtered(scan: &Filtered<'_>) -> Draft {
     if *scan.filter != Filter::All {
         draft.push(" WHERE ");
         Row::Ours.filter(scan.filter, &mut draft.text);
+        if scan.correlated && has_subquery(scan.filter) {
+            // PostgreSQL makes a join of `IN (SELECT …)` at the top of WHERE, and runs it anew for each row outside; behind
+            // IS TRUE it stays a sub-plan, hashed once, as in a policy of native row security.
+            draft.push(" IS TRUE");
+        }
         if scan.fenced {
             for conjunct in scan.conjuncts {
                 draft.push(" AND (");

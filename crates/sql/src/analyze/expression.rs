@@ -434,6 +434,9 @@ impl<'a> Walker<'a> {
         // Its own rows are admitted before it sees them; what it reads of the rows outside counts.
         let inside = first..self.out.accesses.len();
         let sources = self.touched.sources.without(&inside);
+        if !sources.is_empty() {
+            self.out.accesses[inside].iter_mut().for_each(|access| access.correlated = true);
+        }
         let inner = Touched { sources, rows: !sources.is_empty(), derived: true };
         self.touched = outside.with(inner);
         let first = columns.list.first().map_or(Shape::OPAQUE, |column| column.shape);

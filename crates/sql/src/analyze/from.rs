@@ -151,6 +151,7 @@ impl<'a> Walker<'a> {
             aliased: alias.is_some(),
             only: !relation.inh,
             fenced: false,
+            correlated: false,
         });
         Ok(self.out.accesses.len() - 1)
     }

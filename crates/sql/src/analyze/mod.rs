@@ -145,6 +145,8 @@ pub struct Access {
     pub only: bool,
     /// A condition that could raise reads it: no row may get there before its predicate admits it.
     pub fenced: bool,
+    /// Inside a sub-select that reads rows outside of it: it may be scanned once for each of them.
+    pub correlated: bool,
 }
 
 /// A reference to a column of a write's target.
