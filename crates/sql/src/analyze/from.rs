@@ -87,7 +87,8 @@ impl<'a> Walker<'a> {
             Seen::Columns(view) => (self.relation_source(id, view), None),
             Seen::Expand => {
                 let (mut columns, body) = self.expand(id).map_err(|error| match error {
-                    Error::UnknownRelation { .. } => unknown(),
+                    // What it reads that the reader may not know of would tell of itself.
+                    Error::UnknownRelation { .. } | Error::UnknownColumn { .. } => unknown(),
                     other => located(other, relation.location),
                 })?;
                 // The definition counts its own accesses; here it is one.
