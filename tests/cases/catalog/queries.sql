@@ -71,3 +71,5 @@ SELECT typname, oid, typarray, oid::regtype::text, typdelim FROM pg_type t WHERE
 SELECT result.COLUMN_NAME, result.KEY_SEQ FROM (SELECT a.attname AS COLUMN_NAME, (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ, information_schema._pg_expandarray(i.indkey) AS KEYS, a.attnum AS A_ATTNUM FROM pg_catalog.pg_class ct JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid) JOIN pg_catalog.pg_index i ON (a.attrelid = i.indrelid) WHERE ct.relname = 'staff' AND i.indisprimary) result WHERE result.A_ATTNUM = (result.KEYS).x
 
 SELECT nextval('staff_id_seq')
+
+SELECT format_type('int4'::regtype, -1), format_type(x::text::regtype, NULL) FROM (VALUES ('text')) v (x)

@@ -25,7 +25,8 @@ const ROW: &str = "\"pgcordon_row\"";
 
 /// The edits for every guard of a statement; those that lie outside come first.
 pub(crate) fn guards(statement: &Statement, visible: &Visible) -> Vec<Piece> {
-    let mut guards: Vec<&Guard> = statement.guards.iter().collect();
+    // Of two over the same bytes the outer one, which was met last, is written first.
+    let mut guards: Vec<&Guard> = statement.guards.iter().rev().collect();
     guards.sort_by_key(|guard| (guard.range.start, std::cmp::Reverse(guard.range.end)));
     guards.into_iter().flat_map(|guard| pieces(guard, visible)).collect()
 }
