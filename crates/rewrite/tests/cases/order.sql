@@ -27,3 +27,9 @@ select * from orders o, lateral (select 1 where o.note::int > 1) l for update of
 update orders o set amount = 0 where id = 3 and note::int > 1 and case when amount between 1 and 2 and true then true end
 
 delete from orders where (id = 3 and note::int > 1)
+
+select * from orders where id = $1::int and $1::int > 2
+
+select * from orders where id = 3 and $1::pg_catalog.text = 'x' and $1::pg_catalog.int4 > 0
+
+select * from customers where name = $1::text

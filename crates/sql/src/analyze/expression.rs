@@ -374,6 +374,15 @@ impl<'a> Walker<'a> {
             if index + 2 >= tokens.iter().count() || self.parsed.word(index + 1) != "::" {
                 return false;
             }
+            // A type of several words, or with a schema, could differ further on.
+            let goes_on = ["with", "without", "varying", "precision"];
+            if goes_on.iter().any(|word| self.parsed.is_keyword(index + 3, word))
+                || [TokenKind::Dot, TokenKind::LeftParen, TokenKind::LeftBracket]
+                    .iter()
+                    .any(|kind| self.parsed.is(index + 3, *kind))
+            {
+                return false;
+            }
             let name = self.parsed.word(index + 2);
             if kind.is_some_and(|kind| kind != name) {
                 return false;

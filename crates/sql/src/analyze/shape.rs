@@ -230,7 +230,11 @@ const DEFAULT: Oid = Oid(100);
 /// The collation of a value that is cast: a text keeps its own, anything else gets the type's.
 pub(crate) fn cast_collation(from: Shape, to: Option<Oid>) -> Oid {
     match to {
-        Some(oid::TEXT | oid::VARCHAR | oid::BPCHAR) if textual(from) => from.collation,
+        Some(oid::TEXT | oid::VARCHAR | oid::BPCHAR)
+            if textual(from) && from.kind != Some(oid::UNKNOWN) =>
+        {
+            from.collation
+        }
         Some(oid::TEXT | oid::VARCHAR | oid::BPCHAR) => DEFAULT,
         _ => Oid(0),
     }
