@@ -24,8 +24,10 @@ import tempfile
 import time
 
 import cells
+import idle
 import machine
 import peers
+import picture
 import report
 from stage import Cluster, certificate, verifier
 
@@ -40,6 +42,8 @@ def arguments():
     parser.add_argument("--seconds", type=int, help="per cell; default 5, with --quick 3")
     parser.add_argument("--retries", type=int, default=1, help="how often a cell disturbed by strangers is run again")
     parser.add_argument("--json", type=pathlib.Path, help="where to write every figure")
+    parser.add_argument("--write", action="store_true", help="write results.md and results.svg beside this script")
+    parser.add_argument("--table", nargs="+", type=pathlib.Path, metavar="JSON", help="run nothing: show figures of earlier runs")
     given = parser.parse_args()
     given.peer = dict(word.split("=", 1) for word in given.peer)
     names = ["pgb-tx", "pgb-s", "pgcordon-s", "pgcordon-tx"] if given.quick else peers.NAMES
@@ -59,27 +63,66 @@ def turned(items, by):
     return items[by:] + items[:by]
 
 
-def measured(runner, cell, target, given):
+def measured(given, measure):
     """A quiet figure, or the last one."""
     for _ in range(given.retries + 1):
-        figure = runner.measure(cell, target)
+        figure = measure()
         if report.quiet(figure):
             break
     return figure
 
 
-def rounds(runner, targets, given):
-    figures = []
-    for number in range(given.rounds):
-        for place, cell in enumerate(given.cells):
-            applicable = [target for target in targets if cell.applies(target)]
-            for target in turned(applicable, number + place):
-                figure = measured(runner, cell, target, given) | {"round": number}
-                figures.append(figure)
-                say(line(number, figure))
-                if given.json:
-                    given.json.write_text(json.dumps(figures))
-    return figures
+class Run:
+    """A server with all targets, for as many rounds as are wanted."""
+
+    def __init__(self, folder, given):
+        self.folder, self.given, self.fresh = folder, given, 0
+        self.secret, self.tls = verifier(peers.PASSWORD), certificate(folder)
+        data = folder / "cluster"
+        data.mkdir()
+        self.cluster = Cluster(data, hba="scram-sha-256", tls=self.tls)
+        self.runner = cells.Runner(folder, self.cluster, peers.PASSWORD, given.seconds)
+
+    def stage(self, names):
+        self.fresh += 1
+        return peers.Stage(self.folder / f"stage{self.fresh}", self.cluster, self.secret, self.tls, names, self.given.peer)
+
+    def idle(self, cell, name):
+        """On a proxy started for this alone."""
+        stage = self.stage([name])
+        try:
+            self.runner.warm(stage.targets)
+            return idle.measure(cell, stage.targets[0], self.runner)
+        finally:
+            stage.stop()
+
+    def rounds(self, stage):
+        """Yields every figure as it is made."""
+        self.runner.warm(stage.targets)
+        for number in range(self.given.rounds):
+            for place, cell in enumerate(self.given.cells):
+                applicable = [target for target in stage.targets if cell.applies(target)]
+                for target in turned(applicable, number + place):
+                    if cell.kind == "idle":
+                        figure = measured(self.given, lambda: self.idle(cell, target.name))
+                    else:
+                        figure = measured(self.given, lambda: self.runner.measure(cell, target))
+                    say(line(number, figure))
+                    yield figure | {"round": number}
+
+    def figures(self):
+        try:
+            say("loading")
+            peers.prepare(self.cluster, self.secret)
+            stage = self.stage(self.given.targets)
+            try:
+                for note in stage.notes:
+                    say(f"NOTE: {note}")
+                yield from self.rounds(stage)
+            finally:
+                stage.stop()
+        finally:
+            self.cluster.stop()
 
 
 def line(number, figure):
@@ -87,45 +130,56 @@ def line(number, figure):
     if "error" in figure:
         return f"{head} FAILED {figure['error']}"
     noisy = "" if report.quiet(figure) else " noisy"
+    if "kb_fresh" in figure:
+        return f"{head} {figure['kb_fresh']:.1f} kB a client, latency × {figure['latency_ratio']:.2f}{noisy}"
     return (f"{head} tps {figure['tps']:8.0f}  proxy {figure['proxy_us']:7.1f} µs  server {figure['server_us']:7.1f} µs"
             f"  strangers {figure['strangers']:.2f}{noisy}")
 
 
-def run(folder, given):
-    secret, tls = verifier(peers.PASSWORD), certificate(folder)
-    data = folder / "cluster"
-    data.mkdir()
-    cluster = Cluster(data, hba="scram-sha-256", tls=tls)
-    try:
-        say("loading")
-        peers.prepare(cluster, secret)
-        stage = peers.Stage(folder, cluster, secret, tls, given.targets, given.peer)
-        try:
-            for note in stage.notes:
-                say(f"NOTE: {note}")
-            runner = cells.Runner(folder, cluster, peers.PASSWORD, given.seconds)
-            runner.warm(stage.targets)
-            return rounds(runner, stage.targets, given)
-        finally:
-            stage.stop()
-    finally:
-        cluster.stop()
+def fresh(given):
+    """Runs everything: (what was run, figures). Saved after each figure, so that a stopped run is not lost."""
+    meta = {
+        "time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "machine": machine.describe(),
+        "versions": peers.versions(), "rounds": given.rounds, "seconds": given.seconds,
+    }
+    figures = []
+    with tempfile.TemporaryDirectory(prefix="pgcordon-bench-") as name:
+        folder = pathlib.Path(name)
+        # The server and PgBouncer run as another user.
+        folder.chmod(0o755)
+        for figure in Run(folder, given).figures():
+            figures.append(figure)
+            if given.json:
+                given.json.write_text(json.dumps({"meta": meta, "figures": figures}))
+    return meta, figures
+
+
+def earlier(paths):
+    """Figures of earlier runs; the rounds of different runs are different rounds."""
+    metas, figures = [], []
+    for place, path in enumerate(paths):
+        saved = json.loads(path.read_text())
+        metas.append(saved["meta"])
+        figures += [figure | {"round": (place, figure["round"])} for figure in saved["figures"]]
+    return metas[-1] | {"rounds": sum(meta["rounds"] for meta in metas)}, figures
 
 
 def main():
     given = arguments()
     # So that `finally` runs, and nothing is left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
-    started = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    with tempfile.TemporaryDirectory(prefix="pgcordon-bench-") as name:
-        folder = pathlib.Path(name)
-        # The server and PgBouncer run as another user.
-        folder.chmod(0o755)
-        table = report.Table(run(folder, given))
-    print(f"{started}, {machine.describe()}, {given.rounds} rounds of {given.seconds} s\n")
-    print("\n".join(table.lines()))
+    meta, figures = earlier(given.table) if given.table else fresh(given)
+    table = report.Table(figures)
+    if given.write:
+        here = pathlib.Path(__file__).parent
+        (here / "results.md").write_text(report.document(table, meta))
+        (here / "results.svg").write_text(picture.draw(table))
+        say("written: results.md, results.svg")
+    print(f"{meta['time']}, {meta['machine']}; {meta['versions']}; {meta['rounds']} rounds of {meta['seconds']} s\n")
+    for part in (table.lines(), table.idle_lines(), table.goal_lines()):
+        print("\n".join(part), end="\n\n")
     noisy, every = table.discarded()
-    print(f"\n{noisy} of {every} cells were discarded: strangers used more than {cells.STRANGERS} core.")
+    print(f"{noisy} of {every} cells were discarded: strangers used more than {cells.STRANGERS} core.")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,9 @@ KINDS = {
     "tls": Kind(POINT + SELECT, tls=True),
     "settx": Kind(SETTX, enforced=POINT + SELECT, against="pgb-rls", only=("rls", "pgb-rls", *ENFORCING)),
     "settx1": Kind(SETTX1, enforced=POINT + SELECT, against="pgb-rls", only=("rls", "pgb-rls", *ENFORCING)),
+    "idle": Kind(""),  # measured by idle.py
 }
+WITHOUT_PROXY = ("direct", "rls")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,17 +100,19 @@ class Cell:
     def applies(self, target):
         """Whether this workload can be run on the target and means something there."""
         kind = KINDS[self.kind]
+        if self.mode == "prepared" and not target.prepares:
+            return False
         if kind.only:
             return target.name in kind.only
-        if target.name == "pgb-rls" or (self.mode == "prepared" and not target.prepares):
+        if self.kind == "idle" and (target.name in WITHOUT_PROXY or not target.shares):
             return False
-        return target.tls or not kind.tls
+        return target.name != "pgb-rls" and (target.tls or not kind.tls)
 
 
 ALL = [
     *(f"{kind}:{mode}:{clients}" for kind in ("select", "tpcb") for clients in (8, 1, 32) for mode in MODES),
     "pred:simple:8", "pred:extended:8", "pred:prepared:8", "one:simple:8", "wide:simple:1", "tls:simple:8",
-    "churn:simple:4", "churntls:simple:4", "settx:simple:8", "settx:prepared:8", "settx1:simple:8",
+    "churn:simple:4", "churntls:simple:4", "settx:simple:8", "settx:prepared:8", "settx1:simple:8", "idle:simple:5000",
 ]
 QUICK = ["select:simple:8", "select:extended:8", "select:prepared:8"]
 

@@ -10,9 +10,11 @@ Out: targets by name, each with the port to ask and the processes to charge.
 | pgb-tx, -s  | PgBouncer in transaction and in session mode, no rule at all                      |
 | pgb-rls     | PgBouncer in transaction mode, native row security behind it (settx, settx1 only) |
 | pgcordon-*  | pgcordon in either mode, its policy in force on every table                       |
+| others      | name ends in -tx or -s: its pool mode, which says with whom it is compared        |
 """
 import dataclasses
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -74,6 +76,8 @@ class Target:
     enforces: bool = False
     # Knows prepared statements of the protocol in its pool mode.
     prepares: bool = True
+    # More clients than upstream connections can work by turns.
+    shares: bool = True
     tls: bool = True
 
 
@@ -82,6 +86,7 @@ class Stage:
 
     def __init__(self, folder, cluster, verifier, tls, names, peers):
         self.folder, self.cluster, self.verifier, self.tls = folder, cluster, verifier, tls
+        folder.mkdir(mode=0o755)
         self.processes, self.notes = {}, []
         made = {"direct": self._direct, "rls": self._rls, "pgb-rls": self._pgb_rls}
         self.targets = []
@@ -105,12 +110,12 @@ class Stage:
 
     def _pgb_rls(self, name, _peers):
         bouncer = self._bouncer("transaction")
-        return Target(name, bouncer.port, database="native", pids=[bouncer.pid])
+        return Target(name, bouncer.port, database="native", pids=[bouncer.pid], prepares=bouncer_version() >= (1, 21))
 
     def _proxied(self, name, peers):
         if name in peers:
             process = self._peer(name, peers[name])
-            return Target(name, process.port, pids=[process.pid])
+            return Target(name, process.port, pids=[process.pid], shares=not name.endswith("-s"))
         product, _, mode = name.partition("-")
         mode = {"s": "session", "tx": "transaction"}.get(mode)
         if not mode or product not in ("pgb", "pgcordon"):
@@ -118,9 +123,11 @@ class Stage:
         if product == "pgb":
             bouncer = self._bouncer(mode)
             prepares = mode == "session" or bouncer_version() >= (1, 21)
-            return Target(name, bouncer.port, pids=[bouncer.pid], prepares=prepares)
+            return Target(name, bouncer.port, pids=[bouncer.pid], prepares=prepares, shares=mode != "session")
         process = self._pgcordon(mode)
-        return Target(name, process.port, pids=[process.pid], enforces=True) if process else None
+        if not process:
+            return None
+        return Target(name, process.port, pids=[process.pid], enforces=True, shares=mode != "session")
 
     # --- PgBouncer
 
@@ -159,7 +166,7 @@ class Stage:
         folder = self.folder / key
         folder.mkdir()
         more = ", pool_mode: transaction" if mode == "transaction" else ""
-        policy = (cells.pathlib.Path(__file__).parent / "policy.yaml").read_text()
+        policy = (pathlib.Path(__file__).parent / "policy.yaml").read_text()
         policy = policy.replace("<verifier>", self.verifier).replace("{ upstream: main,", f"{{ upstream: main{more},")
         (folder / "policy.yaml").write_text(policy)
         (folder / "pgcordon.yaml").write_text(self._pgcordon_yaml(mode, port))
@@ -206,3 +213,10 @@ def bouncer_binary():
 def bouncer_version():
     said = subprocess.run([bouncer_binary(), "--version"], capture_output=True, text=True, check=True).stdout
     return tuple(int(word) for word in re.search(r"(\d+)\.(\d+)", said).groups())
+
+
+def versions():
+    """What is measured, in words."""
+    server = subprocess.run([program("postgres"), "--version"], capture_output=True, text=True, check=True).stdout
+    server = re.search(r"[\d.]+", server).group(0)
+    return f"PostgreSQL {server}, PgBouncer {'.'.join(map(str, bouncer_version()))}"
