@@ -12,6 +12,9 @@ its targets one after another, in an order that turns from round to round, so th
 processes outside the test used meanwhile: a cell with more than 0.3 is measured again, and discarded if that does not
 help (`~` marks a figure for which no quiet one was had). On a machine with few cores TPS is total cost seen another way.
 
+Where the time goes: --perf FOLDER (sampling, kernel included) or --callgrind FOLDER (instructions per transaction outside
+the kernel, the same on a busy machine). Both write a text file per cell: functions by themselves, and with what they call.
+
 Another peer: --peer 'NAME=COMMAND', a shell command that stays in the foreground and listens on 127.0.0.1:$PORT for user
 bench (SCRAM, $PG_PASSWORD, $PG_VERIFIER), database bench at 127.0.0.1:$PG_PORT; repeatable.
 """
@@ -29,6 +32,7 @@ import machine
 import peers
 import picture
 import report
+import sampling
 from stage import Cluster, certificate, verifier
 
 
@@ -42,6 +46,11 @@ def arguments():
     parser.add_argument("--seconds", type=int, help="per cell; default 5, with --quick 3")
     parser.add_argument("--retries", type=int, default=1, help="how often a cell disturbed by strangers is run again")
     parser.add_argument("--json", type=pathlib.Path, help="where to write every figure")
+    parser.add_argument("--perf", type=pathlib.Path, metavar="FOLDER", help="profile every cell of pgcordon into this folder")
+    parser.add_argument(
+        "--callgrind", type=pathlib.Path, metavar="FOLDER",
+        help="instead of times: instructions per transaction of pgcordon outside the kernel, the same on a busy machine",
+    )
     parser.add_argument("--write", action="store_true", help="write results.md and results.svg beside this script")
     parser.add_argument("--table", nargs="+", type=pathlib.Path, metavar="JSON", help="run nothing: show figures of earlier runs")
     given = parser.parse_args()
@@ -83,9 +92,10 @@ class Run:
         self.cluster = Cluster(data, hba="scram-sha-256", tls=self.tls)
         self.runner = cells.Runner(folder, self.cluster, peers.PASSWORD, given.seconds)
 
-    def stage(self, names):
+    def stage(self, names, wrap=list):
         self.fresh += 1
-        return peers.Stage(self.folder / f"stage{self.fresh}", self.cluster, self.secret, self.tls, names, self.given.peer)
+        folder = self.folder / f"stage{self.fresh}"
+        return peers.Stage(folder, self.cluster, self.secret, self.tls, names, self.given.peer, wrap)
 
     def idle(self, cell, name):
         """On a proxy started for this alone."""
@@ -103,17 +113,42 @@ class Run:
             for place, cell in enumerate(self.given.cells):
                 applicable = [target for target in stage.targets if cell.applies(target)]
                 for target in turned(applicable, number + place):
-                    if cell.kind == "idle":
-                        figure = measured(self.given, lambda: self.idle(cell, target.name))
-                    else:
-                        figure = measured(self.given, lambda: self.runner.measure(cell, target))
+                    figure = measured(self.given, lambda: self.cell(cell, target))
                     say(line(number, figure))
                     yield figure | {"round": number}
+
+    def cell(self, cell, target):
+        if cell.kind == "idle":
+            return self.idle(cell, target.name)
+        if self.given.perf and target.enforces:
+            return sampling.perf(self.given.perf, cell, target, lambda: self.runner.measure(cell, target))
+        return self.runner.measure(cell, target)
+
+    def instructions(self):
+        """Counts instead of measuring."""
+        names = [name for name in self.given.targets if name in cells.ENFORCING]
+        folder = self.given.callgrind.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        stage = self.stage(names, lambda command: sampling.under_callgrind(folder, command))
+        try:
+            self.runner.warm(stage.targets)
+            for cell in self.given.cells:
+                for target in filter(cell.applies, stage.targets):
+                    figure = sampling.callgrind(folder, cell, target, self.runner)
+                    count = f"{figure['instructions']:10.0f} instructions a transaction" if "error" not in figure else figure["error"]
+                    print(f"{cell!s:20} {target.name:12} {count}", flush=True)
+        finally:
+            stage.stop()
+            for rest in folder.glob("callgrind.out.*"):
+                rest.unlink()
 
     def figures(self):
         try:
             say("loading")
             peers.prepare(self.cluster, self.secret)
+            if self.given.callgrind:
+                self.instructions()
+                return
             stage = self.stage(self.given.targets)
             try:
                 for note in stage.notes:
@@ -169,6 +204,8 @@ def main():
     # So that `finally` runs, and nothing is left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     meta, figures = earlier(given.table) if given.table else fresh(given)
+    if given.callgrind:
+        return
     table = report.Table(figures)
     if given.write:
         here = pathlib.Path(__file__).parent

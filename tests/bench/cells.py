@@ -132,10 +132,11 @@ class Runner:
             self.scripts[script] = path
         return self.scripts[script]
 
-    def _command(self, cell, target, seconds):
+    def command(self, cell, target, length):
+        """pgbench's arguments and environment; `length` is its -T or -t."""
         kind = KINDS[cell.kind]
         command = [program("pgbench"), "-n", "-f", self._file(kind.for_target(target)), "-M", cell.mode]
-        command += ["-c", cell.clients, "-j", 1, "-T", seconds, *(["-C"] if kind.connects else []), target.database]
+        command += ["-c", cell.clients, "-j", 1, *length, *(["-C"] if kind.connects else []), target.database]
         env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         env |= {
             "PGHOST": "127.0.0.1", "PGPORT": str(target.port), "PGUSER": target.user or kind.user,
@@ -159,7 +160,7 @@ class Runner:
     def measure(self, cell, target):
         self.vacuum(cell)
         seconds = cell.seconds or self.seconds
-        command, env = self._command(cell, target, seconds)
+        command, env = self.command(cell, target, ["-T", seconds])
         before, children, start = self._read(target), resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         child = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         memory = 0

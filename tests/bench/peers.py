@@ -84,7 +84,9 @@ class Target:
 class Stage:
     """Starts what the chosen targets need; `stop` ends it."""
 
-    def __init__(self, folder, cluster, verifier, tls, names, peers):
+    def __init__(self, folder, cluster, verifier, tls, names, peers, wrap=list):
+        """`wrap` turns the command line of a pgcordon into the one that is run."""
+        self.wrap = wrap
         self.folder, self.cluster, self.verifier, self.tls = folder, cluster, verifier, tls
         folder.mkdir(mode=0o755)
         self.processes, self.notes = {}, []
@@ -175,7 +177,8 @@ class Stage:
         if said.returncode and more:
             self.notes.append(f"no transaction pooling in this pgcordon: {(said.stdout + said.stderr).strip()[-200:]}")
             return None
-        self.processes[key] = Process(key, [binary, "serve", "--config", path], port, folder / "log")
+        command = self.wrap([binary, "serve", "--config", path])
+        self.processes[key] = Process(key, command, port, folder / "log")
         return self.processes[key]
 
     def _pgcordon_yaml(self, mode, port):
