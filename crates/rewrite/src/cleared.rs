@@ -1,8 +1,12 @@
 //! Text that may be sent upstream, and what the session must know about its answer.
 //!
 //! Invariants:
-//! - Only `verify` makes a [`Cleared`]; only a [`Cleared`] can be written upstream.
+//! - Only `verify` makes a [`Cleared`], and [`crate::Template`] makes more of what `verify` has made; only a [`Cleared`]
+//!   can be written upstream.
 
+use std::sync::Arc;
+
+use pgcordon_sql::analyze::Free;
 use pgcordon_sql::splice::Spliced;
 
 /// What kind of statement, as far as the session cares.
@@ -146,15 +150,29 @@ impl ClearedStatement {
 }
 
 /// Text that may go upstream. Has no public constructor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cleared {
     text: Spliced,
-    statements: Vec<ClearedStatement>,
+    statements: Arc<[ClearedStatement]>,
+    /// Constants of the client's text whose value decided nothing, in order.
+    free: Arc<[Free]>,
 }
 
 impl Cleared {
-    pub(crate) fn new(text: Spliced, statements: Vec<ClearedStatement>) -> Self {
-        Self { text, statements }
+    pub(crate) fn new(
+        text: Spliced,
+        statements: Arc<[ClearedStatement]>,
+        free: Arc<[Free]>,
+    ) -> Self {
+        Self { text, statements, free }
+    }
+
+    pub(crate) fn spliced(&self) -> &Spliced {
+        &self.text
+    }
+
+    pub(crate) fn shared(&self) -> (&Arc<[ClearedStatement]>, &Arc<[Free]>) {
+        (&self.statements, &self.free)
     }
 
     /// What PostgreSQL gets.

@@ -82,6 +82,7 @@ fn plan(
             settings::usable(used)?;
         }
         plan.names.extend(&statement.names);
+        plan.free.extend(statement.free.iter().cloned());
         let cleared = statement_plan(text, context, lens, statement, &mut plan)?;
         plan.statements.push(cleared);
         // After the edits of writes: both may stand at one offset, and `pg_catalog.` belongs to the client's word.

@@ -20,6 +20,7 @@ mod read;
 mod refer;
 mod refusal;
 mod settings;
+mod template;
 mod verify;
 mod write;
 
@@ -38,6 +39,7 @@ pub use export::{Export, ExportRequest, export_sql};
 pub use known::{Known, Names};
 pub use mark::{Mark, Violation};
 pub use refusal::{ClientMessage, Refusal};
+pub use template::Template;
 
 use pgcordon_policy::{BoundPolicy, Principal};
 use pgcordon_sql::catalog::Snapshot;

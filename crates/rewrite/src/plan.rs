@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use pgcordon_sql::analyze::Outline;
+use pgcordon_sql::analyze::{Bind, Free, Outline};
 use pgcordon_sql::splice::Edit;
 
 use crate::cleared::ClearedStatement;
@@ -73,6 +73,8 @@ pub(crate) struct Plan {
     pub(crate) outlines: Vec<Outline>,
     /// What the session must know of each.
     pub(crate) statements: Vec<ClearedStatement>,
+    /// Constants whose value decided nothing.
+    pub(crate) free: Vec<Free>,
 }
 
 impl Plan {
@@ -85,6 +87,20 @@ impl Plan {
     pub(crate) fn mark(&mut self, range: Range<usize>, text: String, marks: Vec<Mark>) -> usize {
         self.pieces.push(Piece { edit: Edit { range, text }, marks });
         self.pieces.len() - 1
+    }
+
+    /// The free constants in order, each once. Where two places disagree, the narrower one holds.
+    pub(crate) fn constants(&mut self) -> Vec<Free> {
+        let mut free = std::mem::take(&mut self.free);
+        free.sort_by_key(|constant| constant.token);
+        free.dedup_by(|next, kept| {
+            let same = next.token == kept.token;
+            if same && next.bind != kept.bind {
+                kept.bind = Bind::Never;
+            }
+            same
+        });
+        free
     }
 }
 

@@ -23,7 +23,8 @@ use crate::plan::{Guard, Mark, Plan};
 use crate::write::CHECK_NAME;
 
 /// Applies the plan to the client's text and checks what comes out.
-pub(crate) fn verify(text: &str, plan: Plan) -> Result<Cleared, Refusal> {
+pub(crate) fn verify(text: &str, mut plan: Plan) -> Result<Cleared, Refusal> {
+    let free = plan.constants();
     let (spliced, marks) = crate::read::place(text, plan.pieces)?;
     let census = census::read(&spliced.text).map_err(|error| fault(error.to_string()))?;
     let check = Check {
@@ -37,13 +38,13 @@ pub(crate) fn verify(text: &str, plan: Plan) -> Result<Cleared, Refusal> {
         return Err(fault("statements differ from those decided"));
     }
     check.all(&census)?;
-    Ok(Cleared::new(spliced, plan.statements))
+    Ok(Cleared::new(spliced, plan.statements.into(), free.into()))
 }
 
 /// For a principal with bypass: nothing is rewritten, but the text is still read.
 pub(crate) fn unchanged(text: &str, plan: Plan) -> Cleared {
     let spliced = Spliced { text: text.to_owned(), moved: Vec::new() };
-    Cleared::new(spliced, plan.statements)
+    Cleared::new(spliced, plan.statements.into(), [].into())
 }
 
 fn fault(what: impl Into<String>) -> Refusal {

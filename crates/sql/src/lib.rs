@@ -27,6 +27,7 @@ pub mod splice;
 pub mod template;
 
 pub use error::Error;
+pub use lex::{Class, Constant, Skeleton, skeleton};
 
 /// Names that begin so are ours: a client's alias, CTE or cursor of such a name is refused.
 pub const RESERVED_PREFIX: &str = "pgcordon";

@@ -13,6 +13,7 @@ use pg_raw_parse::list::CastNodeList;
 use pg_raw_parse::nodes;
 
 use super::Walker;
+use super::constant::Binding;
 use super::scope::Scope;
 use crate::catalog::{ColumnId, Relation};
 use crate::error::{Error, offset};
@@ -95,7 +96,13 @@ impl<'a> Walker<'a> {
                 }
                 continue;
             }
-            self.expression(target.val(), scope)?;
+            let outside = std::mem::replace(&mut self.binding, Binding::Assignment);
+            let walked = self.expression(target.val(), scope);
+            self.binding = outside;
+            walked?;
+            let whole = target.indirection().is_empty();
+            let assigned = relation.columns.get(usize::from(column.0.0)).filter(|_| whole);
+            self.free_value(target.val(), assigned);
             let range = items.next().ok_or_else(|| disagreement(text.start))?;
             let from = match target.indirection().is_empty() {
                 true => self.assigned_from(target.val(), &range)?,

@@ -19,6 +19,7 @@ use pg_raw_parse::walk::{Recurse, walk_manual};
 use pg_raw_parse::{Node, nodes};
 
 use super::Walker;
+use super::constant::Binding;
 use super::scope::{Item, Scope};
 use super::shape::{Shape, Sources, Touched};
 use crate::catalog::ColumnId;
@@ -111,7 +112,11 @@ impl<'a> Walker<'a> {
             return Ok(());
         }
         let mut parts = Vec::with_capacity(1);
-        self.conjuncts(node, scope, &mut parts)?;
+        let binding = if self.shown { Binding::Never } else { Binding::Condition };
+        let outside = std::mem::replace(&mut self.binding, binding);
+        let walked = self.conjuncts(node, scope, &mut parts);
+        self.binding = outside;
+        walked?;
         for part in &parts {
             self.judge(part.shape, part.touched, level.reach);
         }

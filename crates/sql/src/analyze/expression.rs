@@ -235,6 +235,7 @@ impl<'a> Walker<'a> {
             Some(_) => Shape::OPAQUE,
             None => self.expression(right_node, scope)?,
         };
+        self.free_operands(expression, left, right);
         let many = |parts: &[Shape], left: Shape| {
             parts.iter().all(|part| part.calm && shape::comparable(left, *part)) && left.calm
         };
@@ -440,6 +441,8 @@ impl<'a> Walker<'a> {
         let outside = std::mem::take(&mut self.touched);
         let first = self.out.accesses.len();
         let columns = self.select(select, Some(scope), Want::Columns)?;
+        // `single_row` looks at it.
+        self.fix(select.limit_count());
         // Its own rows are admitted before it sees them; what it reads of the rows outside counts.
         let inside = first..self.out.accesses.len();
         let sources = self.touched.sources.without(&inside);

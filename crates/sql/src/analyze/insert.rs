@@ -63,7 +63,7 @@ impl<'a> Walker<'a> {
         let mut write = blank(WriteKind::Insert, access, range);
         self.assigned(insert.cols(), relation, &mut write)?;
         self.locate_columns(&mut write, target, !insert.cols().is_empty())?;
-        self.insert_source(insert, &mut write)?;
+        self.insert_source(insert, relation, &mut write)?;
         let excluded = Item {
             name: "excluded".to_owned(),
             schema: None,
@@ -127,6 +127,7 @@ impl<'a> Walker<'a> {
     fn insert_source(
         &mut self,
         insert: &'a nodes::InsertStmt,
+        relation: &Relation,
         write: &mut Write,
     ) -> Result<(), Error> {
         let behind = match (&write.column_list, write.column_list_at) {
@@ -145,37 +146,56 @@ impl<'a> Walker<'a> {
         let range = self.parsed.start(token)..end;
         write.source = Some(match insert.select_stmt() {
             Node::None => InsertSource::Defaults(range),
-            Node::SelectStmt(select) => self.insert_query(select, range, token)?,
+            Node::SelectStmt(select) => match self.plain_values(select, token) {
+                true => self.insert_values(select, range, relation, write)?,
+                false => self.insert_query(select, range)?,
+            },
             _ => return Err(Error::unsupported("this source of INSERT", -1)),
         });
         Ok(())
     }
 
-    /// Walks the source.
-    fn insert_query(
-        &mut self,
-        select: &'a nodes::SelectStmt,
-        range: Range<usize>,
-        token: usize,
-    ) -> Result<InsertSource, Error> {
-        let plain = !select.values_lists().is_empty()
+    /// VALUES whose rows can be told apart.
+    fn plain_values(&self, select: &nodes::SelectStmt, token: usize) -> bool {
+        !select.values_lists().is_empty()
             && select.with_clause().is_none()
             && select.sort_clause().is_empty()
             && matches!(select.limit_count(), Node::None)
             && matches!(select.limit_offset(), Node::None)
-            && self.parsed.is_keyword(token, "values");
-        if !plain {
-            let columns = self.select(select, None, Want::Columns)?;
-            let width = (!columns.open).then_some(columns.list.len());
-            let untyped = self.untyped(select, width);
-            let width = width.filter(|_| untyped.is_some());
-            return Ok(InsertSource::Query { range, width, untyped: untyped.unwrap_or_default() });
-        }
+            && self.parsed.is_keyword(token, "values")
+    }
+
+    fn insert_query(
+        &mut self,
+        select: &'a nodes::SelectStmt,
+        range: Range<usize>,
+    ) -> Result<InsertSource, Error> {
+        let columns = self.select(select, None, Want::Columns)?;
+        let width = (!columns.open).then_some(columns.list.len());
+        let untyped = self.untyped(select, width);
+        let width = width.filter(|_| untyped.is_some());
+        Ok(InsertSource::Query { range, width, untyped: untyped.unwrap_or_default() })
+    }
+
+    fn insert_values(
+        &mut self,
+        select: &'a nodes::SelectStmt,
+        range: Range<usize>,
+        relation: &Relation,
+        write: &Write,
+    ) -> Result<InsertSource, Error> {
         let scope = Scope { items: &[], parent: None };
         for row in select.values_lists() {
             let row = row.as_node_list().ok_or_else(|| Error::unsupported("this row", -1))?;
-            self.expressions(row, &scope)?;
+            for (index, value) in row.iter().enumerate() {
+                self.expression(value, &scope)?;
+                // Without a list of columns, which one it is depends on what the reader sees.
+                let listed = write.columns.get(index).filter(|_| write.partial.is_empty());
+                let column = listed.and_then(|(id, _)| relation.columns.get(usize::from(id.0)));
+                self.free_value(value, column);
+            }
         }
+        let token = self.parsed.tokens().first_at_or_after(range.start);
         let rows = self.value_rows(token + 1, select)?;
         Ok(InsertSource::Values { range, rows })
     }

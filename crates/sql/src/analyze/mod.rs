@@ -16,6 +16,7 @@ mod call;
 mod carrier;
 mod condition;
 mod conflict;
+mod constant;
 mod copy;
 mod create;
 mod expression;
@@ -47,6 +48,7 @@ pub use carrier::Carrier;
 pub(crate) use carrier::carried;
 pub use condition::{Conjunct, Unsafe};
 pub use conflict::Conflict;
+pub use constant::{Bind, Free};
 pub use copy::CopyIn;
 pub(crate) use create::creation;
 pub use create::{Made, NewRelation};
@@ -271,6 +273,8 @@ pub struct Statement {
     pub conjuncts: Vec<Conjunct>,
     /// Conjuncts that could raise.
     pub unsafe_conjuncts: Vec<Unsafe>,
+    /// Constants whose value, beyond its class, decided nothing.
+    pub free: Vec<Free>,
     /// Has a RETURNING clause, or gives rows otherwise.
     pub gives_rows: bool,
     /// Columns that the client sees of a write with RETURNING; `None` when a function's are unknown.
@@ -440,6 +444,10 @@ struct Walker<'a> {
     fence_all: bool,
     /// Accesses read by what could raise and cannot be wrapped.
     unplaced: shape::Sources,
+    /// Where the expression that is walked stands.
+    binding: constant::Binding,
+    /// Walks what PostgreSQL may compare with other expressions: a SELECT list, GROUP BY, ORDER BY.
+    shown: bool,
     /// Accesses on the side of an outer join that may be missing.
     nullable: shape::Sources,
 }
@@ -463,6 +471,7 @@ impl<'a> Walker<'a> {
             edits: Vec::new(),
             conjuncts: Vec::new(),
             unsafe_conjuncts: Vec::new(),
+            free: Vec::new(),
             gives_rows: false,
             width: None,
         };
@@ -485,6 +494,8 @@ impl<'a> Walker<'a> {
             fences: shape::Sources::NONE,
             fence_all: false,
             unplaced: shape::Sources::NONE,
+            binding: constant::Binding::Never,
+            shown: false,
             nullable: shape::Sources::NONE,
         }
     }

@@ -9,6 +9,7 @@ use pg_raw_parse::{ConstValue, Node};
 
 use super::shape::{Shape, oid};
 use crate::catalog::{Column, Oid};
+use crate::lex::NUMERIC_BYTES;
 
 /// Beyond this many digits nothing is promised.
 const MOST: u16 = 10_000;
@@ -25,14 +26,14 @@ pub(super) fn digits_of_column(column: &Column) -> u16 {
     }
 }
 
-/// The bound for a constant.
+/// The bound for a constant: one and the same for all that a plan may be shared by (`lex::skeleton`).
 pub(super) fn digits_of_constant(constant: &ConstValue<'_>) -> u16 {
     match constant {
         ConstValue::Integer(_) => 19,
         ConstValue::Float(text)
             if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') =>
         {
-            u16::try_from(text.len()).unwrap_or(0)
+            u16::try_from(text.len().max(NUMERIC_BYTES)).unwrap_or(0)
         }
         _ => 0,
     }

@@ -33,10 +33,12 @@ impl<'a> Walker<'a> {
     ) -> Result<Columns, Error> {
         self.descend(|walker| {
             let visible = walker.ctes.len();
+            let outside = std::mem::take(&mut walker.binding);
             if let Some(with) = select.with_clause() {
                 walker.with(with, outer)?;
             }
             let columns = walker.body(select, outer, want);
+            walker.binding = outside;
             walker.ctes.truncate(visible);
             columns
         })
@@ -92,6 +94,7 @@ impl<'a> Walker<'a> {
                 row.as_node_list().ok_or_else(|| Error::unsupported("this VALUES row", -1))?;
             for (index, value) in row.iter().enumerate() {
                 let shape = self.expression(value, &scope)?;
+                self.free_value(value, None);
                 match columns.list.get_mut(index) {
                     Some(column) => column.shape = merge(column.shape, shape),
                     None => {
@@ -118,28 +121,50 @@ impl<'a> Walker<'a> {
         let items = self.items_of(select.from_clause(), outer)?;
         let last_access = self.out.accesses.len();
         let scope = Scope { items: &items, parent: outer };
-        let columns = self.targets(select, &scope, want)?;
+        let columns = self.shown(|walker| walker.targets(select, &scope, want))?;
         let present = Sources::range(&(first_access..last_access)).minus(self.nullable);
         self.filter(select.where_clause(), &scope, "where", Level::new(&items, present))?;
+        self.shown(|walker| walker.groups(select, &scope, &columns))?;
+        self.tail(select, &scope, &columns)?;
+        self.lock(select, &items, first_access..last_access)?;
+        Ok(columns)
+    }
+
+    /// Walks what PostgreSQL may compare with other expressions of the query.
+    pub(super) fn shown<T>(
+        &mut self,
+        walk: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let outside = std::mem::replace(&mut self.shown, true);
+        let walked = walk(self);
+        self.shown = outside;
+        walked
+    }
+
+    /// GROUP BY, HAVING, WINDOW and DISTINCT.
+    fn groups(
+        &mut self,
+        select: &'a SelectStmt,
+        scope: &Scope<'a, '_>,
+        columns: &Columns,
+    ) -> Result<(), Error> {
         for group in select.group_clause() {
-            self.grouping(group, &scope, &columns)?;
+            self.grouping(group, scope, columns)?;
         }
-        self.group_keys(select.group_clause(), &scope)?;
-        let reach = super::from::reach_of(&items);
-        let having = |walker: &mut Self| walker.optional(select.having_clause(), &scope);
+        self.group_keys(select.group_clause(), scope)?;
+        let reach = super::from::reach_of(scope.items);
+        let having = |walker: &mut Self| walker.optional(select.having_clause(), scope);
         self.judged(reach, having, |shape| *shape)?;
         for window in select.window_clause() {
             let Node::WindowDef(window) = window else {
                 return Err(Error::unsupported("this window clause", -1));
             };
-            self.window(window, &scope)?;
+            self.window(window, scope)?;
         }
         for distinct in select.distinct_clause() {
-            self.sort_key(distinct, &scope, &columns)?;
+            self.sort_key(distinct, scope, columns)?;
         }
-        self.tail(select, &scope, &columns)?;
-        self.lock(select, &items, first_access..last_access)?;
-        Ok(columns)
+        Ok(())
     }
 
     /// ORDER BY, LIMIT and OFFSET.
@@ -150,10 +175,11 @@ impl<'a> Walker<'a> {
         columns: &Columns,
     ) -> Result<(), Error> {
         for sort in select.sort_clause() {
-            self.sort(sort, scope, columns)?;
+            self.shown(|walker| walker.sort(sort, scope, columns))?;
         }
         for bound in [select.limit_offset(), select.limit_count()] {
             self.optional(bound, scope)?;
+            self.free_count(bound);
             // A negative one raises.
             self.loud += usize::from(!super::leaf::plain_bound(bound));
         }

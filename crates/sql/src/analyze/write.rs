@@ -271,7 +271,7 @@ impl<'a> Walker<'a> {
                 return Err(Error::unsupported("this RETURNING", -1));
             };
             let uses = self.out.target_uses.len();
-            self.target(target, &scope, Want::Columns, &mut columns)?;
+            self.shown(|walker| walker.target(target, &scope, Want::Columns, &mut columns))?;
             let plain = matches!(target.val(), Node::ColumnRef(_)) && target.name().is_none();
             if let (true, [only]) = (plain, &mut self.out.target_uses[uses..])
                 && only.part != TargetPart::Star

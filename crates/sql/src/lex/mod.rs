@@ -12,10 +12,13 @@
 
 mod escape;
 mod scan;
+mod skeleton;
 
 use std::ops::{Index, Range};
 
 pub use escape::{fold, unquote_identifier};
+pub(crate) use skeleton::NUMERIC_BYTES;
+pub use skeleton::{Class, Constant, Skeleton, skeleton};
 
 /// The longest identifier and operator in bytes: `NAMEDATALEN - 1`.
 pub const NAME_BYTES: usize = 63;

@@ -216,6 +216,67 @@ fn check(text: &str) -> Option<usize> {
     Some(nodes)
 }
 
+/// The text with another constant of the same class for each.
+fn exchange(text: &str, found: &Skeleton<'_>, random: &mut Random) -> String {
+    let (mut other, mut done) = (String::new(), 0);
+    for constant in found.constants() {
+        other.push_str(&text[done..constant.range.start]);
+        other.push_str(random.pick(match constant.class {
+            Class::Integer => &["0", "7", "2147483647", "0000"],
+            Class::Bigint => &["2147483648", "9223372036854775807"],
+            Class::Numeric => &["1.", ".5", "2.5", "9223372036854775808"],
+            Class::String => &["''", "'a'", "'it''s; --'", "'\\'", "'ü'"],
+        }));
+        done = constant.range.end;
+    }
+    other + &text[done..]
+}
+
+/// Each node's kind and the token that it is located at.
+fn outline(text: &str, tokens: &Tokens) -> Option<Vec<String>> {
+    let tree = pg_raw_parse::parse(text).ok()?;
+    let mut nodes = Vec::new();
+    for raw in tree.iter() {
+        walk(raw.stmt(), |node| {
+            let place = located(node).and_then(|(location, _)| usize::try_from(location).ok());
+            let Some(token) = place.and_then(|place| tokens.at_offset(place)) else { return };
+            nodes.push(format!("{:?} {token}", std::mem::discriminant(&node)));
+        });
+    }
+    Some(nodes)
+}
+
+/// Texts of one key are the same token by token outside their constants, to us and to the grammar.
+#[test]
+fn one_key_is_one_tree() {
+    let seed = 0x5eed_0f5c_a91d_0002;
+    let mut maker = Maker { random: Random(seed), text: String::new() };
+    let (mut exchanged, mut trees) = (0, 0);
+    for _ in 0..4_000 {
+        maker.text.clear();
+        maker.statement();
+        let text = maker.text.clone();
+        let Ok(tokens) = lex(&text, LIMITS) else { continue };
+        let found = skeleton(&text).expect("lexed");
+        let other = exchange(&text, &found, &mut maker.random);
+        let again = skeleton(&other).expect("the same tokens");
+        assert_eq!(found.key(), again.key(), "{text:?} {other:?}");
+        let other_tokens = lex(&other, LIMITS).expect("the same tokens");
+        assert_eq!(tokens.len(), other_tokens.len(), "{text:?} {other:?}");
+        for (index, (left, right)) in tokens.iter().zip(other_tokens.iter()).enumerate() {
+            let constant = found.constants().iter().any(|constant| constant.token == index);
+            let same = left.kind == right.kind && left.text(&text) == right.text(&other);
+            assert!(constant || same, "token {index} of {text:?} {other:?}");
+        }
+        exchanged += found.constants().len();
+        let tree = outline(&text, &tokens);
+        let other_tree = outline(&other, &other_tokens);
+        assert_eq!(tree, other_tree, "{text:?} {other:?}");
+        trees += usize::from(tree.is_some());
+    }
+    assert!(exchanged > 2_000 && trees > 1_000, "seed {seed:#x}: {exchanged}, {trees} trees");
+}
+
 #[test]
 fn tokens_stand_where_the_grammar_says() {
     let seed = 0x5eed_0f5c_a91d_0001;
