@@ -14,8 +14,8 @@ CORPUS = pathlib.Path(os.environ.get("REDTEAM", ROOT / "../shared/redteam"))
 
 
 def statements():
-    for folder in ("tests/cases", "crates/rewrite/tests/cases"):
-        for file in sorted((ROOT / folder).glob("*.sql")):
+    for folder in ("tests/cases", "crates"):
+        for file in sorted((ROOT / folder).rglob("*.sql")):
             yield from file.read_text().split("\n\n")
     yield from texts(json.loads((ROOT / "tests/redteam/hunt.json").read_text()))
     attacks = CORPUS / "attacks.json"

@@ -182,7 +182,7 @@ fn query(proposal: &Proposal<'_>, source: &Source<'_>, added: &str, plan: &mut P
         (index < source.width).then(|| format!("\"pgcordon_source\".\"pgcordon_{index}\""))
     };
     let row = proposal.row(given);
-    if row.is_none() && proposal.presets.is_empty() {
+    if (row.is_none() && proposal.presets.is_empty()) || (source.width == 0 && added.is_empty()) {
         return;
     }
     let mut items = String::new();
@@ -202,8 +202,11 @@ fn query(proposal: &Proposal<'_>, source: &Source<'_>, added: &str, plan: &mut P
             (_, _) => write!(items, "{comma}{value}"),
         };
     }
+    // A query may have no columns at all: every column of the new row has its default then.
+    let added = if items.is_empty() { added.trim_start_matches(", ") } else { added };
     let names: Vec<String> =
         (0..source.width).map(|index| format!("\"pgcordon_{index}\"")).collect();
+    let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
     let needed = row.filter(|row| !row.is_empty()).map(|row| format!(", {row}"));
     let start = source.range.start;
     let before = format!(
@@ -217,6 +220,6 @@ fn query(proposal: &Proposal<'_>, source: &Source<'_>, added: &str, plan: &mut P
         plan.edit(range.end..range.end, format!(" AS {})", proposal.plain_type(*column)));
     }
     let end = source.range.end;
-    let after = format!(") AS \"pgcordon_source\" ({})) AS \"pgcordon_row\"", names.join(", "));
+    let after = format!(") AS \"pgcordon_source\"{names}) AS \"pgcordon_row\"");
     plan.edit(end..end, after);
 }

@@ -21,6 +21,14 @@ pub(crate) fn check(text: &str) {
     gaps(text, &tokens);
     let Ok(tree) = pg_raw_parse::parse(text) else { return };
     let ours = statements(&tokens);
+    // CREATE RULE … DO (…; …) and CREATE FUNCTION … BEGIN ATOMIC have semicolons inside; pgcordon refuses both.
+    let holds_others = |raw: &pg_raw_parse::nodes::RawStmt| {
+        matches!(raw.stmt(), Node::RuleStmt(_) | Node::CreateFunctionStmt(_))
+    };
+    if tree.iter().any(holds_others) {
+        assert!(ours.len() >= tree.iter().count(), "statements of {text:?}");
+        return;
+    }
     assert_eq!(ours.len(), tree.iter().count(), "statements of {text:?}");
     for (raw, (start, end)) in tree.iter().zip(ours) {
         let from = usize::try_from(raw.stmt_location).expect("not negative");

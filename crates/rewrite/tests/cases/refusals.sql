@@ -99,3 +99,9 @@ select (x.a).regclass from (select 'payroll' as a) x
 select (e).ssn from employees e
 
 select (e).* from employees e
+
+copy binary orders to stdout
+
+copy orders (id) to stdout using delimiters '|'
+
+copy orders to stdout delimiters '|'

@@ -85,3 +85,9 @@ delete from orders where current of c
 delete from orders where current of c returning id, note
 
 update regions set label = 'x' where current of c
+
+insert into orders select from customers
+
+insert into customers select from orders where id = 1
+
+insert into customers (id) select from orders where id = 1

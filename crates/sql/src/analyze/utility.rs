@@ -1,5 +1,7 @@
 //! Statements that name no relation of the client's: transactions, settings, session housekeeping; and COPY TO.
 
+use std::ops::Range;
+
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{self, DiscardMode, TransactionStmtKind, VariableSetKind};
 
@@ -225,7 +227,24 @@ impl<'a> Walker<'a> {
         if listed {
             range.end = self.parsed.end(self.parsed.closing(next)?);
         }
+        self.copy_spelling(&range)?;
         Ok(CopyRelation { access, columns: listed.then_some(columns), range })
+    }
+
+    /// Two spellings from before PostgreSQL 7.3 that COPY takes for a relation and not for a query.
+    fn copy_spelling(&self, relation: &Range<usize>) -> Result<(), Error> {
+        let first = self.parsed.tokens().first_at_or_after(self.out.range.start);
+        // Behind TO STDOUT.
+        let last = self.parsed.tokens().first_at_or_after(relation.end) + 2;
+        let old = ["using", "delimiters"];
+        let what = if self.parsed.is_keyword(first + 1, "binary") {
+            "COPY BINARY (write WITH (FORMAT binary))"
+        } else if old.iter().any(|word| self.parsed.is_keyword(last, word)) {
+            "COPY … DELIMITERS (write WITH (DELIMITER …))"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Unsupported { what: what.to_owned(), offset: Some(self.parsed.start(first)) })
     }
 }
 

@@ -1,0 +1,1 @@
+CREATE RULE rr AS ON UPDATE TO teams DO ALSO (DELETE FROM order_items; DELETE FROM order_items)
