@@ -331,6 +331,9 @@ impl Source {
             Error::UnknownRelation { .. } => {
                 "write relations outside schema public with their schema"
             }
+            Error::Operator { .. } => {
+                "write an operator that the database may have under this name as OPERATOR(schema.name)"
+            }
             Error::Syntax { .. }
             | Error::Unsupported { .. }
             | Error::MissingFrom { .. }
@@ -338,7 +341,6 @@ impl Source {
             | Error::AmbiguousColumn { .. }
             | Error::DeniedColumn { .. }
             | Error::UnknownType { .. }
-            | Error::Operator { .. }
             | Error::Limit { .. } => "",
         };
         problem(self.original(error.offset().unwrap_or(PREFIX.len())), &error.to_string(), hint)

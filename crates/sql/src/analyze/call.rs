@@ -12,13 +12,19 @@ use super::scope::Scope;
 use super::shape::{self, Shape, Touched, oid};
 use super::{Call, Walker};
 use crate::builtin;
-use crate::catalog::{FunctionKind, Oid, TypeKind};
+use crate::catalog::{FunctionKind, Oid, Operator, TypeKind};
 use crate::error::{Error, offset};
 use crate::lex::TokenKind;
 use crate::splice::Edit;
 
 /// What `information_schema` lends to drivers: gives an array's elements with their numbers.
 pub(super) const EXPAND_ARRAY: &str = "_pg_expandarray";
+
+const STRINGS: [Oid; 4] = [oid::TEXT, oid::VARCHAR, oid::BPCHAR, oid::NAME];
+
+/// Operators that `pg_catalog` has for `text` on both sides.
+const TEXT_OPERATORS: [&str; 14] =
+    ["=", "<>", "<", "<=", ">", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~", "~*", "!~*"];
 
 /// Whether a built-in function may be called.
 #[must_use]
@@ -201,15 +207,7 @@ impl<'a> Walker<'a> {
     /// Once all types of the statement are known: could an operator outside `pg_catalog` be the one meant?
     pub(super) fn check_operators(&mut self) -> Result<(), Error> {
         for used in std::mem::take(&mut self.operators) {
-            let mut reachable = None;
-            for candidate in self.names.snapshot.operators(&used.name) {
-                let fits = self.operand_fits(candidate.left, used.left)
-                    && self.operand_fits(candidate.right, used.right);
-                if fits {
-                    reachable = Some(candidate.schema.clone());
-                }
-            }
-            match reachable {
+            match self.reachable_operator(&used) {
                 Some(schema) => self.foreign(schema, &used.name, used.location),
                 None if builtin::operator(&used.name) => {}
                 None => {
@@ -221,14 +219,41 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
+    /// A rule means the same under every search_path: what could be an operator outside `pg_catalog` names its schema.
+    pub(super) fn check_rule_operators(&self) -> Result<(), Error> {
+        for used in &self.operators {
+            if self.reachable_operator(used).is_some() {
+                let place = offset(used.location);
+                return Err(Error::Operator { name: used.name.clone(), offset: place });
+            }
+        }
+        Ok(())
+    }
+
+    /// The schema of an operator outside `pg_catalog` that could be the one meant.
+    fn reachable_operator(&self, used: &OperatorUse) -> Option<String> {
+        let fits = |candidate: &&Operator| {
+            // `text` is the preferred type of strings (PostgreSQL's manual, "Operator Type Resolution"): where there is
+            // a built-in operator for two of them, one for `varchar` and the like is never the better match.
+            let strings =
+                [candidate.left, candidate.right].iter().all(|kind| STRINGS.contains(kind));
+            let preferred = strings && TEXT_OPERATORS.contains(&used.name.as_str());
+            let fits = |declared, operand| self.operand_fits(declared, operand, preferred);
+            fits(candidate.left, used.left) && fits(candidate.right, used.right)
+        };
+        let found = self.names.snapshot.operators(&used.name).filter(fits).last();
+        found.map(|operator| operator.schema.clone())
+    }
+
     /// Whether an operand of that type, if known, could be taken for `declared`.
-    fn operand_fits(&self, declared: Oid, operand: Option<Oid>) -> bool {
+    fn operand_fits(&self, declared: Oid, operand: Option<Oid>, preferred: bool) -> bool {
         if declared == Oid(0) {
             return true;
         }
         let foreign = self.names.snapshot.type_by_oid(declared).is_some();
         match operand {
             _ if foreign => self.foreign_types.contains(&declared),
+            Some(oid::TEXT) if preferred => declared == oid::TEXT,
             Some(operand) => operand == declared || !number_or_time(operand),
             None => true,
         }

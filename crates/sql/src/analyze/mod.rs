@@ -630,6 +630,7 @@ pub(crate) fn compile_expression(
     };
     walker.note_types(protected);
     walker.expression(node, &scope::Scope { items: &[item], parent: None })?;
+    walker.check_rule_operators()?;
     walker.close()?;
     Ok(walker.compiled())
 }
