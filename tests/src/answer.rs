@@ -63,7 +63,9 @@ impl ServerError {
 }
 
 impl Answer {
-    pub(crate) fn read(messages: &[Message]) -> Self {
+    /// Sums up messages.
+    #[must_use]
+    pub fn read(messages: &[Message]) -> Self {
         let mut answer = Self { status: ' ', ..Self::default() };
         let mut current = ResultSet::default();
         for message in messages {

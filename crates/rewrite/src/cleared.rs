@@ -187,6 +187,13 @@ impl Cleared {
         &self.statements
     }
 
+    /// Whether the text means the same whenever PostgreSQL parses it: without that it may not be prepared ahead
+    /// (`'today'`). Lexes the text.
+    #[must_use]
+    pub fn is_steady(&self) -> bool {
+        pgcordon_sql::lex::is_steady(&self.text.text)
+    }
+
     /// Maps a character position (from 1) in `sql` to one in the client's `original` text.
     #[must_use]
     pub fn client_position(&self, original: &str, position: usize) -> Option<usize> {

@@ -14,6 +14,7 @@ mod insert;
 mod known;
 mod lens;
 mod mark;
+mod parameter;
 mod plan;
 mod propose;
 mod read;
@@ -38,6 +39,7 @@ pub use enforce::{enforce, explain};
 pub use export::{Export, ExportRequest, export_sql};
 pub use known::{Known, Names};
 pub use mark::{Mark, Violation};
+pub use parameter::Parameterised;
 pub use refusal::{ClientMessage, Refusal};
 pub use template::Template;
 

@@ -55,11 +55,11 @@ struct Hole {
 /// and session; whoever keeps it keeps it under a key that says so.
 #[derive(Clone, Debug)]
 pub struct Template {
-    key: Box<str>,
-    slots: Box<[Slot]>,
-    holes: Box<[Hole]>,
+    key: Arc<str>,
+    slots: Arc<[Slot]>,
+    holes: Arc<[Hole]>,
     /// Of the template's own text.
-    text: Spliced,
+    text: Arc<Spliced>,
     statements: Arc<[ClearedStatement]>,
     free: Arc<[Free]>,
     /// Longest text that `enforce` reads.
@@ -100,7 +100,7 @@ impl Cleared {
             key: skeleton.key().into(),
             holes: holes(other.sql(), &slots)?,
             slots,
-            text: other.spliced().clone(),
+            text: Arc::new(other.spliced().clone()),
             statements: Arc::clone(statements),
             free: Arc::clone(free),
             bytes: context.max_statement_bytes,
@@ -134,7 +134,7 @@ fn foreign_words(
 }
 
 /// The text with other words for its free constants.
-fn exchanged(skeleton: &Skeleton<'_>, words: Vec<Option<String>>) -> (String, Box<[Slot]>) {
+fn exchanged(skeleton: &Skeleton<'_>, words: Vec<Option<String>>) -> (String, Arc<[Slot]>) {
     let mut text = String::with_capacity(skeleton.text().len() + 16 * words.len());
     let mut slots = Vec::with_capacity(words.len());
     let mut done = 0;
@@ -151,7 +151,7 @@ fn exchanged(skeleton: &Skeleton<'_>, words: Vec<Option<String>>) -> (String, Bo
 }
 
 /// Every token of the rewritten text that is a free constant.
-fn holes(sql: &str, slots: &[Slot]) -> Option<Box<[Hole]>> {
+fn holes(sql: &str, slots: &[Slot]) -> Option<Arc<[Hole]>> {
     let found = skeleton(sql)?;
     let free = slots.iter().enumerate().filter(|(_, slot)| slot.free);
     let free: HashMap<&str, usize> = free.map(|(index, slot)| (&*slot.word, index)).collect();
@@ -168,26 +168,57 @@ impl Template {
     /// `None` if the text has another skeleton, if a constant differs that is not free, or if it is too long.
     #[must_use]
     pub fn fill(&self, skeleton: &Skeleton<'_>) -> Option<Cleared> {
-        let constants = skeleton.constants();
-        if *self.key != *skeleton.key()
-            || self.slots.len() != constants.len()
-            || skeleton.text().len() > self.bytes
-        {
-            return None;
-        }
-        let mut slots = self.slots.iter().zip(constants);
-        if !slots.all(|(slot, constant)| slot.free || *slot.word == *skeleton.word(constant)) {
+        if !self.serves(skeleton) {
             return None;
         }
         let text = Spliced { text: self.sql(skeleton)?, moved: self.moved(skeleton) };
         Some(Cleared::new(text, Arc::clone(&self.statements), Arc::clone(&self.free)))
     }
 
+    /// Whether a text differs from the template's in free constants alone.
+    pub(crate) fn serves(&self, skeleton: &Skeleton<'_>) -> bool {
+        let constants = skeleton.constants();
+        let mut slots = self.slots.iter().zip(constants);
+        *self.key == *skeleton.key()
+            && self.slots.len() == constants.len()
+            && skeleton.text().len() <= self.bytes
+            && slots.all(|(slot, constant)| slot.free || *slot.word == *skeleton.word(constant))
+    }
+
+    /// Each free constant with its index among the constants.
+    pub(crate) fn free_slots<'s>(
+        &'s self,
+        skeleton: &'s Skeleton<'_>,
+    ) -> impl Iterator<Item = (usize, &'s Free)> {
+        let constants = skeleton.constants().iter().enumerate();
+        constants.filter_map(|(slot, constant)| {
+            let free = self.free.binary_search_by_key(&constant.token, |free| free.token);
+            Some((slot, &self.free[free.ok()?]))
+        })
+    }
+
+    /// Whether a constant is in the rewritten text at all: a forced value may have taken its place.
+    pub(crate) fn has_hole(&self, slot: usize) -> bool {
+        self.holes.iter().any(|hole| hole.slot == slot)
+    }
+
+    /// Where the holes are when another text's constants are in them.
+    pub(crate) fn placed_holes(&self, skeleton: &Skeleton<'_>) -> Vec<(usize, Range<usize>)> {
+        let mut shift = 0_isize;
+        let holes = self.holes.iter().map(|hole| {
+            let start = hole.range.start.saturating_add_signed(shift);
+            let length = skeleton.constants().get(hole.slot).map_or(0, |found| found.range.len());
+            shift += length.cast_signed() - hole.range.len().cast_signed();
+            (hole.slot, start..start + length)
+        });
+        holes.collect()
+    }
+
     /// The rewritten text with the constants of another.
     fn sql(&self, skeleton: &Skeleton<'_>) -> Option<String> {
         let mut sql = String::with_capacity(self.text.text.len() + skeleton.text().len());
         let mut done = 0;
-        for hole in &self.holes {
+        for hole in self.holes.iter() {
             sql.push_str(self.text.text.get(done..hole.range.start)?);
             sql.push_str(skeleton.word(skeleton.constants().get(hole.slot)?));
             done = hole.range.end;
@@ -219,17 +250,17 @@ impl Template {
 }
 
 /// Moves ascending offsets by what the constants before them have grown.
-struct Shift<I: Iterator<Item = (usize, isize)>> {
+pub(crate) struct Shift<I: Iterator<Item = (usize, isize)>> {
     rest: std::iter::Peekable<I>,
     sum: isize,
 }
 
 impl<I: Iterator<Item = (usize, isize)>> Shift<I> {
-    fn new(constants: I) -> Self {
+    pub(crate) fn new(constants: I) -> Self {
         Self { rest: constants.peekable(), sum: 0 }
     }
 
-    fn moved(&mut self, offset: usize) -> usize {
+    pub(crate) fn moved(&mut self, offset: usize) -> usize {
         while let Some((_, grown)) = self.rest.next_if(|(end, _)| *end <= offset) {
             self.sum += grown;
         }

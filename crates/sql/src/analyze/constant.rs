@@ -58,6 +58,10 @@ pub(super) enum Binding {
     Assignment,
 }
 
+/// Longest IN list whose items could be parameters: PostgreSQL hashes longer ones, if they are constants
+/// (`MIN_ARRAY_SIZE_FOR_HASHED_SAOP`).
+const LISTED: usize = 8;
+
 /// Built-in types whose input reads nothing but its text, and whose cast the analysis takes for granted.
 const PLAIN_TYPES: [&str; 14] = [
     "bool",
@@ -111,6 +115,7 @@ impl<'a> Walker<'a> {
                 self.free(first, Bind::Never);
                 let bind = self.compared(name, first, left);
                 let Node::NodeList(list) = second else { return };
+                let bind = if list.len() > LISTED { Bind::Never } else { bind };
                 list.iter().for_each(|item| self.free(item, bind));
             }
             // A pattern, an array, an operator of unknown meaning.

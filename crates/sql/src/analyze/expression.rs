@@ -4,6 +4,8 @@
 //! - A kind that is not named here is refused.
 //! - Kinds that servers before 16 or 17 read otherwise (JSON constructors and queries) are refused.
 
+use std::collections::BTreeMap;
+
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{self, A_Expr_Kind, SubLinkType, XmlExprOp};
 
@@ -364,33 +366,39 @@ impl<'a> Walker<'a> {
         if self.parameter(parameter).kind != Some(oid::UNKNOWN) {
             return false;
         }
-        let tokens = self.parsed.tokens();
-        let mut kind: Option<&str> = None;
-        for (index, token) in tokens.iter().enumerate() {
-            let number =
-                self.parsed.word(index).strip_prefix('$').and_then(|rest| rest.parse().ok());
-            if token.kind != TokenKind::Parameter || number != Some(parameter.number) {
+        let steady = self.steady.get_or_init(|| self.steady_parameters());
+        steady.get(&parameter.number).is_some_and(Option::is_some)
+    }
+
+    /// For each parameter the one type to which every mention of it is cast, found in one pass over the text.
+    fn steady_parameters(&self) -> BTreeMap<i32, Option<&'a str>> {
+        let mut kinds: BTreeMap<i32, Option<&'a str>> = BTreeMap::new();
+        for (index, token) in self.parsed.tokens().iter().enumerate() {
+            if token.kind != TokenKind::Parameter {
                 continue;
             }
-            if index + 2 >= tokens.iter().count() || self.parsed.word(index + 1) != "::" {
-                return false;
+            let Ok(number) = self.parsed.word(index)[1..].parse() else { continue };
+            let kind = self.plain_cast(index);
+            let known = kinds.entry(number).or_insert(kind);
+            if *known != kind {
+                *known = None;
             }
-            // A type of several words, or with a schema, could differ further on.
-            let goes_on = ["with", "without", "varying", "precision"];
-            if goes_on.iter().any(|word| self.parsed.is_keyword(index + 3, word))
-                || [TokenKind::Dot, TokenKind::LeftParen, TokenKind::LeftBracket]
-                    .iter()
-                    .any(|kind| self.parsed.is(index + 3, *kind))
-            {
-                return false;
-            }
-            let name = self.parsed.word(index + 2);
-            if kind.is_some_and(|kind| kind != name) {
-                return false;
-            }
-            kind = Some(name);
         }
-        kind.is_some()
+        kinds
+    }
+
+    /// The type of one word to which the token before `::` is cast.
+    fn plain_cast(&self, index: usize) -> Option<&'a str> {
+        if index + 2 >= self.parsed.tokens().len() || self.parsed.word(index + 1) != "::" {
+            return None;
+        }
+        // A type of several words, or with a schema, could differ further on.
+        let goes_on = ["with", "without", "varying", "precision"];
+        let longer = goes_on.iter().any(|word| self.parsed.is_keyword(index + 3, word))
+            || [TokenKind::Dot, TokenKind::LeftParen, TokenKind::LeftBracket]
+                .iter()
+                .any(|kind| self.parsed.is(index + 3, *kind));
+        (!longer).then(|| self.parsed.word(index + 2))
     }
 
     fn collate(

@@ -35,8 +35,8 @@ mod system;
 mod utility;
 mod write;
 
-use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, OnceCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -444,6 +444,8 @@ struct Walker<'a> {
     fence_all: bool,
     /// Accesses read by what could raise and cannot be wrapped.
     unplaced: shape::Sources,
+    /// For each parameter the type that all its casts name; found when first asked.
+    steady: OnceCell<BTreeMap<i32, Option<&'a str>>>,
     /// Where the expression that is walked stands.
     binding: constant::Binding,
     /// Walks what PostgreSQL may compare with other expressions: a SELECT list, GROUP BY, ORDER BY.
@@ -494,6 +496,7 @@ impl<'a> Walker<'a> {
             fences: shape::Sources::NONE,
             fence_all: false,
             unplaced: shape::Sources::NONE,
+            steady: OnceCell::new(),
             binding: constant::Binding::Never,
             shown: false,
             nullable: shape::Sources::NONE,

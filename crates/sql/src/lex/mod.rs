@@ -13,12 +13,14 @@
 mod escape;
 mod scan;
 mod skeleton;
+mod steady;
 
 use std::ops::{Index, Range};
 
 pub use escape::{fold, unquote_identifier};
 pub(crate) use skeleton::NUMERIC_BYTES;
 pub use skeleton::{Class, Constant, Skeleton, skeleton};
+pub use steady::is_steady;
 
 /// The longest identifier and operator in bytes: `NAMEDATALEN - 1`.
 pub const NAME_BYTES: usize = 63;
@@ -335,6 +337,19 @@ pub fn strings(text: &str) -> Vec<String> {
     let Ok(tokens) = lex(text, limits) else { return Vec::new() };
     let values = tokens.iter().map(|token| escape::string_value(token.kind, token.text(text)));
     values.flatten().collect()
+}
+
+/// The highest parameter of a text, 0 without one.
+#[must_use]
+pub fn highest_parameter(text: &str) -> usize {
+    let mut scanner = scan::Scanner::new(text);
+    let mut highest = 0;
+    while let Ok(Some(token)) = scanner.next() {
+        if token.kind == TokenKind::Parameter {
+            highest = highest.max(token.text(text)[1..].parse().unwrap_or(PARAMETERS));
+        }
+    }
+    highest
 }
 
 /// Whether `token` is the word UESCAPE behind a `U&` token: it changes what the token before it means.
