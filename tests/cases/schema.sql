@@ -48,3 +48,11 @@ CREATE VIEW by_region AS
 CREATE VIEW spread_orders AS SELECT o.*, n FROM orders o, generate_series(1, 2) AS g(n);
 -- Its condition costs more than a reader's: PostgreSQL would run it last without the barrier.
 CREATE VIEW barrier_orders WITH (security_barrier) AS SELECT * FROM orders WHERE upper(lower(id::text)) <> '1';
+-- Written through: other names, expressions, check options, a view on a view, partitions, no other way to insert.
+CREATE VIEW checked_orders AS SELECT id AS no, region, customer_id AS customer, amount AS money, note AS placed,
+    1000 / amount AS part, (SELECT c.name FROM customers c WHERE c.id = customer_id) AS who
+    FROM orders WHERE amount < 200 WITH CASCADED CHECK OPTION;
+CREATE VIEW raising_orders AS SELECT no, region, customer, money, placed AS note FROM checked_orders
+    WHERE 100 / (no - 13) > -50 AND money > 50 WITH LOCAL CHECK OPTION;
+CREATE VIEW unchecked_orders AS SELECT id, region, note FROM orders WHERE region IN (SELECT name FROM regions WHERE budget < 1800);
+CREATE VIEW recent_measures AS SELECT day, region, value AS number FROM measures WHERE day >= '2024-12-15' WITH CHECK OPTION;

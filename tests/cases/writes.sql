@@ -276,3 +276,87 @@ COPY (UPDATE orders SET region = 'West' WHERE id < 9 RETURNING id) TO STDOUT;
 COPY (DELETE FROM visits RETURNING what) TO STDOUT;
 -- copy a write without returning out
 COPY (DELETE FROM visits) TO STDOUT;
+-- view: update
+UPDATE big_orders SET amount = amount + 1 WHERE id < 20;
+-- view: update everything, returning
+UPDATE big_orders SET customer_id = 2 RETURNING *;
+-- view: rows that its condition hides
+UPDATE big_orders SET amount = 500 WHERE id = 1;
+-- view: update by an alias and a column of another
+UPDATE big_orders AS b SET amount = c.credit FROM customers c WHERE c.id = b.customer_id AND c.credit < 60 RETURNING b.id, b.amount, c.name;
+-- view: a foreign row made
+UPDATE big_orders SET region = 'West' WHERE id < 20;
+-- view: a row moved out of sight of the view, unchecked
+UPDATE big_orders SET amount = 1 WHERE id > 10 RETURNING id, amount;
+-- view: a row moved out, checked
+UPDATE checked_orders SET money = 250;
+-- view: of one that was not there
+UPDATE checked_orders SET money = 250 WHERE no > 20;
+-- view: other names
+UPDATE checked_orders SET placed = 'x', money = money / 2 WHERE customer < 5 AND placed IS NOT NULL RETURNING no, placed, checked_orders.money;
+-- view: other names in a row
+UPDATE checked_orders v SET (placed, money) = (SELECT c.name, 7 FROM customers c WHERE c.id = v.customer) WHERE v.no < 12 RETURNING v.*;
+-- view: an expression read
+UPDATE checked_orders SET placed = part::text || who WHERE part > 10 RETURNING part, who, placed;
+-- view: an expression written
+UPDATE checked_orders SET part = 1;
+-- view: an expression written by insert
+INSERT INTO checked_orders (no, region, customer, part) VALUES (50, 'North', 1, 2);
+-- view: insert
+INSERT INTO checked_orders (no, region, customer, money, placed) VALUES (50, 'North', 1, 20, 'n') RETURNING no, money, who;
+-- view: insert a row that the check refuses
+INSERT INTO checked_orders (no, region, customer, money) VALUES (50, 'North', 1, 2000);
+-- view: insert a row that check and policy refuse
+INSERT INTO checked_orders (no, region, customer, money) VALUES (50, 'West', 1, 2000);
+-- view: insert a row that check and key refuse
+INSERT INTO checked_orders (no, region, customer, money) VALUES (4, 'North', 1, 2000);
+-- view: insert a foreign row
+INSERT INTO unchecked_orders VALUES (51, 'West', 'w');
+-- view: insert without a list
+INSERT INTO recent_measures VALUES ('2026-01-01', 'North', 3), ('2026-01-02', 'North', DEFAULT) RETURNING *;
+-- view: insert without a list, refused by the check
+INSERT INTO recent_measures VALUES ('2026-01-01', 'North', 3), ('2023-01-02', 'North', 4);
+-- view: insert a query
+INSERT INTO recent_measures (region, day, number) SELECT region, placed::date + 3000, id FROM orders WHERE id < 9 RETURNING region, number;
+-- view: update over partitions
+UPDATE recent_measures SET number = number + 1, day = day + 700 WHERE region = 'North' RETURNING day;
+-- view: update over partitions, refused by the check
+UPDATE recent_measures SET day = '2020-01-01' WHERE day = '2025-01-01';
+-- view: delete
+DELETE FROM big_orders WHERE id IN (SELECT no FROM checked_orders WHERE money > 100) RETURNING id;
+-- view: delete, whole row
+DELETE FROM checked_orders WHERE money > 100 RETURNING checked_orders;
+-- view: delete using
+DELETE FROM unchecked_orders u USING customers c WHERE c.id = 1 AND u.id < 12 RETURNING u.id, u.region, u.note, c.name;
+-- view: delete everything
+DELETE FROM unchecked_orders;
+-- view: on a view
+UPDATE nested_orders SET money = money * 2 WHERE order_no < 20 RETURNING order_no, money;
+-- view: on a view whose condition could raise
+UPDATE raising_orders SET note = note || 'y' WHERE no <> 13 AND region <> 'East' RETURNING no, note;
+-- view: on a view, the inner check
+UPDATE raising_orders SET money = 250 WHERE no = 8;
+-- view: on a view, the outer check
+UPDATE raising_orders SET money = 5 WHERE no IN (8, 9);
+-- view: barrier
+UPDATE barrier_orders SET note = 'z' WHERE id / nullif(id - 8, 0) < 2 RETURNING id, note;
+-- view: barrier, a condition that raises for a row it hides
+DELETE FROM barrier_orders WHERE 1 / (id - 1) < 5;
+-- view: a condition that raises for a foreign row
+DELETE FROM big_orders WHERE region = 'West' AND 1 / (id - 11) < 5;
+-- view: grouped
+DELETE FROM by_region;
+-- view: grouped, updated
+UPDATE by_region SET money = 1;
+-- view: in WITH
+WITH w AS (UPDATE checked_orders SET placed = 'cte' WHERE no < 12 RETURNING no, placed || '!' AS said, money) SELECT * FROM w ORDER BY no;
+-- view: the name of an item
+UPDATE checked_orders SET placed = (SELECT customer FROM (SELECT checked_orders.customer) s)::text WHERE no < 12 RETURNING placed::text;
+-- view: system columns
+UPDATE checked_orders SET placed = 'x' RETURNING tableoid;
+-- view: columns of the table
+UPDATE checked_orders SET placed = 'x' WHERE amount = 50;
+-- view: cursor
+UPDATE checked_orders SET placed = 'x' WHERE CURRENT OF c;
+-- view: prepared
+UPDATE checked_orders SET placed = 'x' WHERE no = 4 AND money::text LIKE '%5%';

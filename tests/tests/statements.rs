@@ -485,14 +485,32 @@ fn where_current_of_a_cursor() {
     let mut rita = stage.client("rita");
     rita.run("BEGIN; DECLARE c CURSOR FOR SELECT id FROM orders WHERE id = 8");
     rita.run("FETCH c");
-    refused(&mut rita, "UPDATE orders SET note = 'x' WHERE CURRENT OF c", "0A000", "CURRENT OF");
+    rita.run("UPDATE orders SET note = 'current', (amount, placed) = (amount + 1, DEFAULT) WHERE CURRENT OF c");
+    assert_eq!(
+        said(&rita.simple("SELECT id FROM orders WHERE note = 'current' AND amount = 101")),
+        "8"
+    );
+    refused(
+        &mut rita,
+        "UPDATE orders SET region = 'West' WHERE CURRENT OF c",
+        "42501",
+        "row-level",
+    );
     rita.run("ROLLBACK");
+    let query = "UPDATE orders SET (note) = (SELECT 'x') WHERE CURRENT OF c";
+    refused(&mut rita, query, "0A000", "CURRENT OF");
     refused(&mut rita, "DELETE FROM orders WHERE CURRENT OF c RETURNING 1", "0A000", "CURRENT OF");
     // A row that has left the person's reach since the cursor was opened is not deleted: it raises.
     let mut rita = stage.client("rita");
     rita.run("BEGIN; DECLARE c CURSOR FOR SELECT id FROM visits");
     rita.run("FETCH c");
     stage.cluster.admin(e2e::stage::PLAIN).run("UPDATE visits SET region = 'South' WHERE id = 1");
+    // Nor do values of SET see it.
+    rita.run("SAVEPOINT s");
+    let update =
+        "UPDATE visits SET region = 'North', what = (1 / (id - id))::text WHERE CURRENT OF c";
+    refused(&mut rita, update, "42501", "row-level");
+    rita.run("ROLLBACK TO s");
     let answer = rita.simple("DELETE FROM visits WHERE CURRENT OF c");
     assert_ne!(answer.error.map(|error| error.sqlstate().to_owned()), None);
     rita.run("ROLLBACK");

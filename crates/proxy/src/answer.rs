@@ -94,7 +94,7 @@ pub(crate) fn put_restricted(
     }
     for (_, text) in &fields.0 {
         if let Some(violation) = mark.recognise(&String::from_utf8_lossy(text)) {
-            Report::error("42501", violation.message()).put(buffer);
+            Report::error(violation.sqlstate(), violation.message()).put(buffer);
             return Ok(());
         }
     }

@@ -15,8 +15,8 @@ use deadpool_postgres::{
     Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
 use pgcordon_sql::catalog::{
-    Column, ColumnId, Dependent, Function, FunctionKind, Oid, Operator, Relation, RelationKind,
-    Snapshot, SnapshotParts, Type, TypeKind,
+    CheckOption, Column, ColumnId, Dependent, Function, FunctionKind, Oid, Operator, Relation,
+    RelationKind, Snapshot, SnapshotParts, Type, TypeKind, Writing,
 };
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, GenericClient, NoTls, Row};
@@ -188,6 +188,7 @@ pub async fn read_snapshot(client: &impl GenericClient) -> Result<Loaded, Catalo
         operators: each(&client.query(queries::OPERATORS, &[]).await?, operator)?,
         types: each(&client.query(queries::TYPES, &[]).await?, user_type)?,
         barriers: oids(&client.query(queries::BARRIERS, &[]).await?)?,
+        writing: writing(&client.query(queries::WRITING, &[]).await?)?,
         groupable: oids(&client.query(queries::GROUPABLE, &[]).await?)?,
         field_calls: names(&client.query(queries::FIELD_CALLS, &[]).await?)?,
         raised,
@@ -209,6 +210,22 @@ fn oids(rows: &[Row]) -> Result<HashSet<Oid>, CatalogError> {
 
 fn names(rows: &[Row]) -> Result<HashSet<String>, CatalogError> {
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+}
+
+fn writing(rows: &[Row]) -> Result<HashMap<Oid, Writing>, CatalogError> {
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let check = match row.try_get(4)? {
+            "" => CheckOption::None,
+            "local" => CheckOption::Local,
+            "cascaded" => CheckOption::Cascaded,
+            other => return Err(CatalogError::Unexpected(format!("check_option {other}"))),
+        };
+        let rules: Vec<String> = row.try_get(1)?;
+        let (instead_of, updatable) = (row.try_get(2)?, row.try_get(3)?);
+        found.insert(oid(row, 0)?, Writing { rules: rules.concat(), instead_of, updatable, check });
+    }
+    Ok(found)
 }
 
 fn oid(row: &Row, index: usize) -> Result<Oid, CatalogError> {

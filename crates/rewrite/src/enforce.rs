@@ -360,6 +360,9 @@ fn refusal(error: analyze::Error) -> Refusal {
         Error::UnknownColumn { name, offset } => Refusal::UnknownColumn { name, offset },
         Error::AmbiguousColumn { name, offset } => Refusal::AmbiguousColumn { name, offset },
         Error::DeniedColumn { name, offset } => Refusal::ColumnDenied { name, offset },
+        Error::NotUpdatable { command, view, column, offset } => {
+            Refusal::NotUpdatable { command, view, column, offset }
+        }
         Error::UnknownType { name, offset } => Refusal::UnknownType { name, offset },
         Error::Function { name, offset } => Refusal::FunctionDenied { name, offset },
         Error::Operator { name, offset } => Refusal::OperatorDenied { name, offset },

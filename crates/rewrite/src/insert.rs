@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use pgcordon_policy::{ColumnAccess, Decision, Filter};
-use pgcordon_sql::analyze::{InsertSource, ValueKind, ValueRow};
+use pgcordon_sql::analyze::{InsertSource, Through, ValueKind, ValueRow};
 use pgcordon_sql::catalog::ColumnId;
 use pgcordon_sql::splice::quoted;
 
@@ -45,7 +45,8 @@ impl Writer<'_> {
         let plain = decision.columns.iter().all(|column| *column == ColumnAccess::Clear);
         let presets = self.presets(decision);
         let listed = self.write.column_list.is_some();
-        let as_given = presets.is_empty() && (plain || listed);
+        let view = self.write.through.is_some();
+        let as_given = presets.is_empty() && (plain && !view || listed);
         let columns: Vec<ColumnId> = match listed {
             true => self.write.columns.iter().map(|(id, _)| *id).collect(),
             false => self.implicit_columns(decision, source, as_given)?,
@@ -80,6 +81,8 @@ impl Writer<'_> {
                 }
             },
             InsertSource::Query { range, width, untyped } => match width {
+                // A constant for a part of a column would take the whole column's type.
+                Some(_) if presets.is_empty() && !self.write.partial.is_empty() => {}
                 Some(width) => {
                     let source = Source { range, width: *width, untyped: untyped.clone() };
                     query(&proposal, &source, &added, plan);
@@ -113,8 +116,11 @@ impl Writer<'_> {
             .iter()
             .enumerate()
             .filter(|(_, column)| **column != ColumnAccess::Hidden);
-        let known: Vec<ColumnId> =
+        let mut known: Vec<ColumnId> =
             known.filter_map(|(index, _)| u16::try_from(index).ok().map(ColumnId)).collect();
+        if let Some(through) = &self.write.through {
+            known = self.view_targets(through, source)?;
+        }
         let given = match source {
             InsertSource::Defaults(_) => 0,
             InsertSource::Values { rows, .. } => rows.first().map_or(0, |row| row.values.len()),
@@ -127,6 +133,32 @@ impl Writer<'_> {
             columns.iter().map(|column| (*column, self.access().range.start)).collect();
         self.writable(&placed, decision)?;
         Ok(columns)
+    }
+
+    /// The table's columns that the columns of a view are, as far as values are given.
+    fn view_targets(
+        &self,
+        through: &Through,
+        source: &InsertSource,
+    ) -> Result<Vec<ColumnId>, Refusal> {
+        let given = match source {
+            InsertSource::Defaults(_) => 0,
+            InsertSource::Values { rows, .. } => rows.first().map_or(0, |row| row.values.len()),
+            InsertSource::Query { range, width, .. } => {
+                width.ok_or_else(|| unknown_width(range))?
+            }
+        };
+        let view = self.context.snapshot.relation(through.view);
+        let columns = (0..).map(ColumnId).zip(&view.columns).take(given);
+        let stored = columns.map(|(column, known)| {
+            through.stored(column).ok_or_else(|| Refusal::NotUpdatable {
+                command: "insert into",
+                view: view.name.clone(),
+                column: Some(known.name.clone()),
+                offset: Some(self.access().range.start),
+            })
+        });
+        stored.collect()
     }
 
     fn column_list(&self, columns: &[ColumnId], added: &[&(ColumnId, String)], plan: &mut Plan) {

@@ -179,6 +179,10 @@ impl Lens for PolicyLens<'_> {
 
     fn target(&self, relation: RelationId, kind: WriteKind) -> Seen {
         let found = self.context.snapshot.relation(relation);
+        let named = self.context.policy.coverage(relation) == Coverage::Named;
+        if found.kind == RelationKind::View && !named && !is_system(&found.schema) {
+            return Seen::Expand;
+        }
         let writable = match found.kind {
             RelationKind::Table | RelationKind::PartitionedTable | RelationKind::ForeignTable => {
                 true

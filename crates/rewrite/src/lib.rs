@@ -22,6 +22,7 @@ mod refer;
 mod refusal;
 mod settings;
 mod template;
+mod through;
 mod verify;
 mod write;
 

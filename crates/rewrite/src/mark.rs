@@ -16,6 +16,8 @@ pub enum Kind {
     Conflicting,
     /// The row that an action of MERGE would change.
     Target,
+    /// A new row, by a view's WITH CHECK OPTION.
+    View,
 }
 
 /// What a recognised error stands for.
@@ -28,6 +30,15 @@ pub struct Violation {
 }
 
 impl Violation {
+    /// PostgreSQL's own SQLSTATE.
+    #[must_use]
+    pub fn sqlstate(&self) -> &'static str {
+        match self.kind {
+            Kind::New | Kind::Conflicting | Kind::Target => "42501",
+            Kind::View => "44000",
+        }
+    }
+
     /// PostgreSQL's own words.
     #[must_use]
     pub fn message(&self) -> String {
@@ -35,6 +46,9 @@ impl Violation {
             Kind::New => "new row violates row-level security policy",
             Kind::Conflicting => "new row violates row-level security policy (USING expression)",
             Kind::Target => "target row violates row-level security policy (USING expression)",
+            Kind::View => {
+                return format!("new row violates check option for view \"{}\"", self.relation);
+            }
         };
         format!("{row} for table \"{}\"", self.relation)
     }
@@ -64,6 +78,7 @@ impl Mark {
             Kind::New => ':',
             Kind::Conflicting => '?',
             Kind::Target => '!',
+            Kind::View => '%',
         };
         format!("{}{kind}{relation};", self.0)
     }
@@ -77,6 +92,7 @@ impl Mark {
             ':' => Kind::New,
             '?' => Kind::Conflicting,
             '!' => Kind::Target,
+            '%' => Kind::View,
             _ => return None,
         };
         let (relation, _) = rest.as_str().rsplit_once(';')?;
@@ -91,7 +107,7 @@ mod tests {
     #[test]
     fn only_the_own_mark_is_recognised() {
         let (own, other) = (Mark::new([1; 16]), Mark::new([2; 16]));
-        for kind in [Kind::New, Kind::Conflicting, Kind::Target] {
+        for kind in [Kind::New, Kind::Conflicting, Kind::Target, Kind::View] {
             let word = own.word(kind, "a:b");
             let message = format!("invalid input syntax for type integer: \"{word}\"");
             let relation = "a:b".to_owned();

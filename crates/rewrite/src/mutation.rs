@@ -24,6 +24,12 @@ const STATEMENTS: &[&str] = &[
     "delete from orders",
     "delete from orders where id = 1",
     "copy orders to stdout",
+    "update v_orders set note = 'x'",
+    "update v_renamed set region = 'x' where no = 1 and twice > 2 returning *, who",
+    "update v_nested as n set amount = 'x' from customers c where c.id = n.number returning n.amount",
+    "delete from v_renamed where who = 'x'",
+    "update orders set note = 'x', amount = amount + 1 where current of c",
+    "insert into v_orders (id, note) values (1, 'x') returning id",
 ];
 
 fn plan(fixture: &Fixture, text: &str) -> Plan {
@@ -106,8 +112,9 @@ fn one_mistake_is_one_refusal() {
         });
         for clause in [" GROUP BY 1", " LIMIT 1", " FOR UPDATE"] {
             changed += each(text, clause, &good, |sql, guard| {
-                let scan =
-                    is_filtered(guard) && sql.ends_with(')') && !sql.contains("pgcordon_copy");
+                let scan = is_filtered(guard)
+                    && sql.ends_with(')')
+                    && sql.starts_with("(SELECT \"pgcordon_scan\"");
                 let end = sql.rfind(')').filter(|_| scan && !sql.contains("OFFSET 0"))?;
                 Some(format!("{}{clause}{}", &sql[..end], &sql[end..]))
             });

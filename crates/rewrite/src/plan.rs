@@ -25,9 +25,12 @@ pub(crate) enum Guard {
         condition: bool,
         /// The last item of RETURNING is our check.
         check: bool,
+        /// Columns that may be set.
+        columns: Vec<String>,
     },
-    /// It is the target of an INSERT; the last item of RETURNING is our check if `check`.
-    Inserted { check: bool },
+    /// It is the target of an INSERT; the last item of RETURNING is our check if `check`. It names no other columns to
+    /// be written.
+    Inserted { check: bool, columns: Vec<String> },
     /// A command names it whole: LOCK, TRUNCATE.
     Object,
     /// The statement makes it.
@@ -67,6 +70,8 @@ pub(crate) struct Plan {
     pub(crate) pieces: Vec<Piece>,
     /// Offsets in the client's text of names that are CTEs.
     pub(crate) names: Vec<usize>,
+    /// Offsets in the client's text of references to a write's target that an edit must replace.
+    pub(crate) replaced: Vec<usize>,
     /// Functions and operators outside `pg_catalog` that the policy allows.
     pub(crate) calls: Vec<(String, String)>,
     /// Expected statements.

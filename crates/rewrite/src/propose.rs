@@ -59,7 +59,7 @@ impl Proposal<'_> {
     pub(crate) fn better_as_query<'r>(&self, rows: &'r [ValueRow]) -> Option<&'r ValueRow> {
         let [row] = rows else { return None };
         let default = row.values.iter().any(|value| value.kind == ValueKind::Default);
-        if default || self.guard(&row.values).is_some() {
+        if default || !self.partial.is_empty() || self.guard(&row.values).is_some() {
             return None;
         }
         let given = |column| self.columns.contains(&column).then(String::new);
@@ -102,7 +102,9 @@ impl Proposal<'_> {
         let mut given = self.columns.iter().zip(values);
         let (carrier, value) = given.find(|(column, value)| {
             let forced = self.presets.iter().any(|(preset, _)| preset == *column);
-            !forced && value.kind != ValueKind::Default
+            // A part of a column (`tags[1]`) has another type than the column.
+            let part = self.partial.contains(column);
+            !forced && !part && value.kind != ValueKind::Default
         })?;
         let before = format!(
             "CASE WHEN (SELECT {} FROM (SELECT {row}) AS \"pgcordon_row\") OPERATOR(pg_catalog.=) 0 THEN ",
@@ -145,9 +147,14 @@ pub(crate) fn raise(filter: &Filter, row: Row<'_>, mark: &Mark, relation: &Relat
 
 /// 0 where `test` is true, else an error that quotes `word`; `salt` is what keeps it from being evaluated early.
 pub(crate) fn raising(test: &str, word: &str, salt: &str) -> String {
+    format!("CASE WHEN {test} {}", raise_unless(word, salt))
+}
+
+/// What stands behind the condition of [`raising`].
+pub(crate) fn raise_unless(word: &str, salt: &str) -> String {
     let word = literal(word);
     format!(
-        "CASE WHEN {test} THEN 0 ELSE CAST(({word} OPERATOR(pg_catalog.||) \
+        "THEN 0 ELSE CAST(({word} OPERATOR(pg_catalog.||) \
          pg_catalog.\"left\"(CAST({salt} AS pg_catalog.text), 0)) AS pg_catalog.int4) END"
     )
 }

@@ -373,19 +373,28 @@ impl Reader<'_> {
     /// raise is fenced.
     fn view(&self, access: &Access, body: &ViewBody, locked: bool) -> Result<Draft, Refusal> {
         let inner = Reader { text: &body.text, ..*self };
-        let mut pieces = inner.scans(&body.statement, locked)?;
-        pieces.extend(inner.locked_conjuncts(&body.statement, locked)?);
-        pieces.extend(inner.guards(&body.statement));
-        pieces.extend(body.statement.names.iter().map(|at| common_table(*at)));
-        pieces.extend(
-            body.statement.edits.iter().map(|edit| Piece { edit: edit.clone(), marks: Vec::new() }),
-        );
+        let pieces = inner.definition(&body.statement, locked)?;
         let mut draft = Draft::default();
         let fenced = access.fenced && !locked;
         draft.push(if fenced { "(SELECT * FROM (" } else { "(" });
         draft.append(carry_out(&body.text, pieces)?);
         draft.push(if fenced { ") AS \"pgcordon_view\" OFFSET 0)" } else { ")" });
         Ok(draft)
+    }
+
+    /// The edits for a view's definition.
+    pub(crate) fn definition(
+        &self,
+        statement: &Statement,
+        locked: bool,
+    ) -> Result<Vec<Piece>, Refusal> {
+        let mut pieces = self.scans(statement, locked)?;
+        pieces.extend(self.locked_conjuncts(statement, locked)?);
+        pieces.extend(self.guards(statement));
+        pieces.extend(statement.names.iter().map(|at| common_table(*at)));
+        let plain = statement.edits.iter();
+        pieces.extend(plain.map(|edit| Piece { edit: edit.clone(), marks: Vec::new() }));
+        Ok(pieces)
     }
 
     /// The edits for every scan of a statement.
@@ -596,7 +605,7 @@ pub(crate) fn missing(relation: &Relation) -> Refusal {
 }
 
 /// Applies edits to a text of ours and keeps their marks.
-fn carry_out(text: &str, pieces: Vec<Piece>) -> Result<Draft, Refusal> {
+pub(crate) fn carry_out(text: &str, pieces: Vec<Piece>) -> Result<Draft, Refusal> {
     let (spliced, marks) = place(text, pieces)?;
     Ok(Draft { text: spliced.text, marks })
 }

@@ -8,7 +8,8 @@ use pgcordon_sql::analyze::{TargetPart, TargetUse};
 use pgcordon_sql::splice::push_quoted;
 
 use crate::Refusal;
-use crate::plan::Plan;
+use crate::plan::{Draft, Plan};
+use crate::through::name_reference;
 use crate::write::Writer;
 
 impl Writer<'_> {
@@ -19,6 +20,9 @@ impl Writer<'_> {
             uses.filter(|target| target.access == self.write.access).collect();
         if mine.is_empty() {
             return Ok(());
+        }
+        if let Some(through) = &self.write.through {
+            return self.view_references(through, plan);
         }
         let granted = self.lens.granted(self.access().relation, Command::Select)?;
         let Ok(select) = &*granted else { return Err(crate::read::missing(self.relation())) };
@@ -45,11 +49,10 @@ impl Writer<'_> {
                     let mut text = String::from("(");
                     self.row().cells(self.relation(), index, cells, &mut text);
                     text.push(')');
-                    if let Some(name) = &target.output_name {
-                        text.push_str(" AS ");
-                        push_quoted(&mut text, name);
-                    }
-                    plan.edit(target.range.clone(), text);
+                    let mut draft = Draft { text, marks: Vec::new() };
+                    name_reference(target, &mut draft);
+                    plan.replaced.push(target.range.start);
+                    plan.mark(target.range.clone(), draft.text, draft.marks);
                 }
                 Ok(())
             }

@@ -78,6 +78,18 @@ pub enum Refusal {
         /// Byte offset.
         offset: Option<usize>,
     },
+    /// A view, or a column of one, that PostgreSQL would not write through. 55000, of a column 0A000.
+    #[error("cannot {command} view `{view}`")]
+    NotUpdatable {
+        /// `insert into`, `update` or `delete from`.
+        command: &'static str,
+        /// Its name.
+        view: String,
+        /// The column that is an expression.
+        column: Option<String>,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
     /// A denied or unwritable column. 42501.
     #[error("permission denied for column `{name}`")]
     ColumnDenied {
@@ -159,6 +171,7 @@ impl Refusal {
             Self::MissingFrom { .. } => "missing_from",
             Self::AmbiguousColumn { .. } => "ambiguous_column",
             Self::UnknownType { .. } => "unknown_type",
+            Self::NotUpdatable { .. } => "not_updatable",
             Self::ColumnDenied { .. } => "column_denied",
             Self::CommandDenied { .. } => "command_denied",
             Self::FunctionDenied { .. } => "function_denied",
@@ -197,6 +210,16 @@ impl Refusal {
             }
             Self::UnknownType { name, offset } => {
                 ("42704", format!("type \"{name}\" does not exist"), "", *offset)
+            }
+            Self::NotUpdatable { command, view, column: None, offset } => {
+                ("55000", format!("cannot {command} view \"{view}\""), "", *offset)
+            }
+            Self::NotUpdatable { command, view, column: Some(column), offset } => {
+                let command = command.strip_suffix(" into").unwrap_or(command);
+                let into = if command == "insert" { " into" } else { "" };
+                let message =
+                    format!("cannot {command}{into} column \"{column}\" of view \"{view}\"");
+                ("0A000", message, "", *offset)
             }
             Self::ColumnDenied { name, offset } => {
                 ("42501", format!("permission denied for column {name}"), "", *offset)

@@ -8,6 +8,7 @@
 //! - Each relation is one that an edit of ours named, at the place where it named it, guarded as planned; or a name
 //!   that the analysis knew for a CTE; or inside a predicate of the policy's, and qualified.
 //! - A filtered scan is a plain SELECT, and its whole condition stands in the edit that names the relation.
+//! - A write sets no other columns than those decided, and a reference to its target that was to be replaced is.
 //! - Each function and operator that the client named is built-in and on the allow-list, or allowed by the policy.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ pub(crate) fn verify(text: &str, mut plan: Plan) -> Result<Cleared, Refusal> {
     let check = Check {
         marks: marks.into_iter().map(|mark| (mark.offset, mark)).collect(),
         names: plan.names.iter().map(|offset| spliced.moved(*offset)).collect(),
+        replaced: plan.replaced.iter().map(|offset| spliced.moved(*offset)).collect(),
         calls: &plan.calls,
         spliced: &spliced,
     };
@@ -54,6 +56,7 @@ fn fault(what: impl Into<String>) -> Refusal {
 struct Check<'a> {
     marks: BTreeMap<usize, Mark>,
     names: Vec<usize>,
+    replaced: Vec<usize>,
     calls: &'a [(String, String)],
     spliced: &'a Spliced,
 }
@@ -67,6 +70,10 @@ impl Check<'_> {
                 if self.relation(named)? {
                     met.insert(named.offset);
                 }
+            }
+            let kept = |at: &&usize| self.replaced.contains(at) && !self.inserted(**at);
+            if statement.columns.iter().find(kept).is_some() {
+                return Err(fault("a reference to the target was not replaced"));
             }
             for called in &statement.functions {
                 self.called(called, allowed_function)?;
@@ -117,17 +124,22 @@ impl Check<'_> {
                 ours && *plain && filtered
             }
             (
-                Guard::Changed { and_in, condition: wanted, check },
-                Place::Changed { condition, and_at, last_returning },
+                Guard::Changed { and_in, condition: wanted, check, columns: settable },
+                Place::Changed { condition, and_at, last_returning, columns },
             ) => {
                 let and = match and_in {
                     Some(_) => and_at.is_some_and(|offset| self.inserted(offset)),
                     None => true,
                 };
-                and && (*condition || !wanted) && checked(*check, last_returning.as_ref())
+                let set = columns.iter().all(|column| settable.contains(column));
+                and && set && (*condition || !wanted) && checked(*check, last_returning.as_ref())
             }
-            (Guard::Inserted { check }, Place::Inserted { last_returning }) => {
-                checked(*check, last_returning.as_ref())
+            (
+                Guard::Inserted { check, columns: settable },
+                Place::Inserted { last_returning, columns },
+            ) => {
+                let set = columns.iter().all(|column| settable.contains(column));
+                set && checked(*check, last_returning.as_ref())
             }
             (Guard::Copied { check }, Place::Copied { case_at }) => {
                 !check || case_at.is_some_and(|offset| self.inserted(offset))

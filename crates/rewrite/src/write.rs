@@ -15,14 +15,14 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use pgcordon_policy::{ColumnAccess, Command, Decision, Filter};
-use pgcordon_sql::analyze::{Conflict, Statement, Within, Write, WriteKind};
+use pgcordon_sql::analyze::{Assigned, Conflict, Statement, ValueKind, Within, Write, WriteKind};
 use pgcordon_sql::catalog::{ColumnId, Relation};
 use pgcordon_sql::splice::{push_quoted, quoted};
 
 use crate::lens::{PolicyLens, command};
 use crate::mark::Kind;
 use crate::plan::{Draft, Guard, Mark, Plan};
-use crate::propose::raising;
+use crate::propose::{raising, without_modifier};
 use crate::read::{Row, both};
 use crate::{Context, Refusal};
 
@@ -53,11 +53,13 @@ impl<'a> Writer<'a> {
             WriteKind::Insert => {
                 self.insert(decision, &both(&decision.check, &reads), plan)?;
                 let check = self.insert_check(decision, &reads, plan)?;
-                let guard = Guard::Inserted { check: check.is_some() };
+                let check = self.all_checks(check)?;
+                let columns = self.settable(decision);
+                let guard = Guard::Inserted { check: check.is_some(), columns };
                 (check, guard)
             }
             WriteKind::Update | WriteKind::Delete if self.write.current_of => {
-                self.current_of(decision, &reads)?
+                self.current_of(decision, &reads, plan)?
             }
             WriteKind::Update | WriteKind::Delete => {
                 let using = both(&decision.using, &reads);
@@ -66,18 +68,25 @@ impl<'a> Writer<'a> {
                     WriteKind::Insert | WriteKind::Delete => Filter::All,
                 };
                 self.propose_update(&self.write.assignments, &using, &made, plan);
-                let and_in = self.condition(&using, plan);
-                let check = self.check_item(&made);
-                let condition = using != Filter::All || self.write.condition.is_some();
-                (check.clone(), Guard::Changed { and_in, condition, check: check.is_some() })
+                let touched = self.touched(&using)?;
+                let condition = touched.is_some() || self.write.condition.is_some();
+                let and_in = touched.and_then(|predicate| self.condition(&predicate, plan));
+                let check = match kind {
+                    WriteKind::Update => self.all_checks(self.check_item(&made))?,
+                    WriteKind::Insert | WriteKind::Delete => None,
+                };
+                let columns = self.settable(decision);
+                let guard = Guard::Changed { and_in, condition, check: check.is_some(), columns };
+                (check, guard)
             }
         };
         self.target(guard, plan);
         self.references(plan)?;
-        if let Some(check) = &check {
+        let checked = check.is_some();
+        if let Some(check) = check {
             self.returning(check, plan)?;
         }
-        Ok(check.is_some())
+        Ok(checked)
     }
 
     pub(crate) fn access(&self) -> &'a pgcordon_sql::analyze::Access {
@@ -119,17 +128,21 @@ impl<'a> Writer<'a> {
             draft.push("ONLY ");
         }
         draft.relation(self.relation(), guard);
+        if self.write.through.is_some() {
+            draft.push(&format!(" AS {}", quoted(&access.alias)));
+        }
         plan.mark(access.range.clone(), draft.text, draft.marks);
     }
 
     /// WHERE CURRENT OF takes no predicate beside it. A row that DELETE may not touch raises in RETURNING, which shows the
-    /// old row; UPDATE shows the new one, so it needs a filter that admits every row. A RETURNING of the client's would
-    /// see such a row before it raises.
+    /// old row; a RETURNING of the client's would see such a row before it raises. UPDATE shows the new one there, so
+    /// every value of its SET, which sees the old one, waits for the rules.
     fn current_of(
         &self,
         decision: &Decision,
         reads: &Filter,
-    ) -> Result<(Option<String>, Guard), Refusal> {
+        plan: &mut Plan,
+    ) -> Result<(Option<Draft>, Guard), Refusal> {
         let using = both(&decision.using, reads);
         let check = match self.write.kind {
             WriteKind::Delete if using == Filter::All || !self.write.has_returning => {
@@ -144,25 +157,113 @@ impl<'a> Writer<'a> {
                 return Err(Refusal::Unsupported { what, offset });
             }
             WriteKind::Update | WriteKind::Insert => {
-                let what = "UPDATE … WHERE CURRENT OF on a filtered relation".to_owned();
-                let offset = self.write.condition.as_ref().map(|range| range.start);
-                return Err(Refusal::Unsupported { what, offset });
+                self.guard_values(&using, plan)?;
+                self.check_item(&both(&decision.check, reads))
             }
         };
-        let guard = Guard::Changed { and_in: None, condition: true, check: check.is_some() };
+        let check = self.all_checks(check)?;
+        let columns = self.settable(decision);
+        let guard =
+            Guard::Changed { and_in: None, condition: true, check: check.is_some(), columns };
         Ok((check, guard))
     }
 
-    /// Adds the predicate to WHERE; gives the piece in which a new top-level AND stands.
-    fn condition(&self, using: &Filter, plan: &mut Plan) -> Option<usize> {
-        if *using == Filter::All {
-            return None;
+    /// Each value of SET is computed only for a row that the filter admits; another one raises.
+    fn guard_values(&self, using: &Filter, plan: &mut Plan) -> Result<(), Refusal> {
+        let raise = self.raise(using, Kind::New);
+        let guard = format!("CASE WHEN ({raise}) OPERATOR(pg_catalog.=) 0 THEN ");
+        let mut guarded = false;
+        for assignment in &self.write.assignments {
+            let Assigned::Values(values) = &assignment.from else {
+                return Err(self.unguarded(assignment.range.start));
+            };
+            for (value, (column, _)) in values.iter().zip(&assignment.columns) {
+                let (open, close) = match value.kind {
+                    ValueKind::Default => continue,
+                    ValueKind::Typed => ("(", ") END".to_owned()),
+                    ValueKind::Untyped => {
+                        let column = &self.relation().columns[usize::from(column.0)];
+                        ("CAST((", format!(") AS {}) END", without_modifier(&column.type_sql)))
+                    }
+                };
+                plan.edit(value.range.start..value.range.start, format!("{guard}{open}"));
+                plan.edit(value.range.end..value.range.end, close);
+                guarded = true;
+            }
         }
-        let mut predicate = String::new();
-        self.row().filter(using, &mut predicate);
+        if guarded { Ok(()) } else { Err(self.unguarded(self.write.range.start)) }
+    }
+
+    fn unguarded(&self, offset: usize) -> Refusal {
+        let what = "WHERE CURRENT OF on a filtered relation with this SET".to_owned();
+        Refusal::Unsupported { what, offset: Some(offset) }
+    }
+
+    /// What a row must satisfy to be touched: the rules, and what views on the way demand. `None` where that is nothing.
+    fn touched(&self, using: &Filter) -> Result<Option<Draft>, Refusal> {
+        let view = self.view_condition(using)?;
+        if *using == Filter::All {
+            return Ok(view);
+        }
+        let mut draft = Draft::default();
+        self.row().filter(using, &mut draft.text);
+        if let Some(view) = view {
+            draft.push(" AND ");
+            draft.append(view);
+        }
+        Ok(Some(draft))
+    }
+
+    /// Names of the columns that the write may name as written.
+    fn settable(&self, decision: &Decision) -> Vec<String> {
+        let named = self.write.columns.iter().map(|(column, _)| *column);
+        let on_conflict = match &self.write.conflict {
+            Some(Conflict::Update { columns, .. }) => columns.as_slice(),
+            Some(Conflict::Nothing) | None => &[],
+        };
+        let named = named.chain(on_conflict.iter().map(|(column, _)| *column));
+        let every = named.chain(decision.presets.iter().map(|(column, _)| *column));
+        let all = &self.relation().columns;
+        let listed = self.write.column_list.is_some() || self.write.kind != WriteKind::Insert;
+        if listed {
+            return every.map(|column| all[usize::from(column.0)].name.clone()).collect();
+        }
+        // Without a list the columns are ours: the first ones that may be written.
+        let clear = decision.columns.iter().zip(all);
+        let clear = clear.filter(|(access, _)| **access == ColumnAccess::Clear);
+        let ours = clear.map(|(_, column)| column.name.clone());
+        every.map(|column| all[usize::from(column.0)].name.clone()).chain(ours).collect()
+    }
+
+    /// The rules' check and the views' check options, which come behind it; the first that fails raises.
+    fn all_checks(&self, check: Option<String>) -> Result<Option<Draft>, Refusal> {
+        let rules = check.map(|text| Draft { text, marks: Vec::new() });
+        let mut checks: Vec<Draft> = rules.into_iter().chain(self.view_checks()?).collect();
+        let Some(mut all) = checks.pop() else { return Ok(None) };
+        while let Some(earlier) = checks.pop() {
+            let mut both = Draft::default();
+            both.push("CASE WHEN (");
+            both.append(earlier);
+            both.push(") OPERATOR(pg_catalog.=) 0 THEN ");
+            both.append(all);
+            both.push(" END");
+            all = both;
+        }
+        all.push(&format!(" AS \"{CHECK_NAME}\""));
+        Ok(Some(all))
+    }
+
+    /// Adds the predicate to WHERE; gives the piece in which a new top-level AND stands.
+    fn condition(&self, predicate: &Draft, plan: &mut Plan) -> Option<usize> {
+        let add = |plan: &mut Plan, at: usize, before: &str, after: &str| {
+            let mut draft = Draft::default();
+            draft.push(before);
+            draft.append(predicate.clone());
+            draft.push(after);
+            plan.mark(at..at, draft.text, draft.marks)
+        };
         let Some(range) = &self.write.condition else {
-            let at = self.write.condition_at;
-            plan.edit(at..at, format!(" WHERE {predicate}"));
+            add(plan, self.write.condition_at, " WHERE ", "");
             return None;
         };
         // Conjuncts that could raise wait for the predicate; the others may use an index. A sub-select further inside
@@ -179,9 +280,9 @@ impl<'a> Writer<'a> {
             Some(parts) if parts.iter().all(inside) => parts,
             Some(_) | None => vec![range.clone()],
         };
-        let piece = plan.edit(range.start..range.start, format!("{predicate} AND ("));
+        let piece = add(plan, range.start, "", " AND (");
         for part in wrapped {
-            plan.edit(part.start..part.start, format!("CASE WHEN {predicate} THEN ("));
+            add(plan, part.start, "CASE WHEN ", " THEN (");
             plan.edit(part.end..part.end, ") END".to_owned());
         }
         plan.edit(range.end..range.end, ")".to_owned());
@@ -201,7 +302,7 @@ impl<'a> Writer<'a> {
         if *filter == Filter::All {
             return None;
         }
-        Some(format!("{} AS \"{CHECK_NAME}\"", self.raise(filter, Kind::New)))
+        Some(self.raise(filter, Kind::New))
     }
 
     /// The check of an INSERT; one with ON CONFLICT DO UPDATE checks rows it made and rows it changed apart.
@@ -231,7 +332,7 @@ impl<'a> Writer<'a> {
         // A row that was updated carries this transaction in xmax; one that was inserted carries none.
         let alias = quoted(&self.access().alias);
         Ok(Some(format!(
-            "CASE WHEN {alias}.xmax OPERATOR(pg_catalog.=) 0 THEN {} ELSE {} END AS \"{CHECK_NAME}\"",
+            "CASE WHEN {alias}.xmax OPERATOR(pg_catalog.=) 0 THEN {} ELSE {} END",
             self.raise(&made, Kind::New),
             self.raise(&changed, Kind::New)
         )))
@@ -263,20 +364,21 @@ impl<'a> Writer<'a> {
 
     /// Adds the check to RETURNING. Inside WITH the client's columns must stay as they are: a CTE of ours takes the
     /// write, and the client's CTE reads from it.
-    fn returning(&self, check: &str, plan: &mut Plan) -> Result<(), Refusal> {
+    fn returning(&self, check: Draft, plan: &mut Plan) -> Result<(), Refusal> {
         let end = self.write.range.end;
-        if !self.write.has_returning {
-            plan.edit(end..end, format!(" RETURNING {check}"));
-            return Ok(());
+        let mut draft = Draft::default();
+        draft.push(if self.write.has_returning { ", " } else { " RETURNING " });
+        draft.append(check);
+        match &self.write.within {
+            Some(within) if self.write.has_returning => self.wrap(within, draft, plan),
+            Some(_) | None => {
+                plan.mark(end..end, draft.text, draft.marks);
+                Ok(())
+            }
         }
-        let Some(within) = &self.write.within else {
-            plan.edit(end..end, format!(", {check}"));
-            return Ok(());
-        };
-        self.wrap(within, check, plan)
     }
 
-    fn wrap(&self, within: &Within, check: &str, plan: &mut Plan) -> Result<(), Refusal> {
+    fn wrap(&self, within: &Within, mut draft: Draft, plan: &mut Plan) -> Result<(), Refusal> {
         let wrapper = format!("pgcordon_write_{}", self.index);
         let quoted_wrapper = quoted(&wrapper);
         let mut columns = String::new();
@@ -299,8 +401,7 @@ impl<'a> Writer<'a> {
             false => format!(", {client} AS ("),
         };
         plan.edit(within.header.start..start, header);
-        let mut draft = Draft::default();
-        draft.push(&format!(", {check}){behind}SELECT {select} FROM "));
+        draft.push(&format!("){behind}SELECT {select} FROM "));
         draft.marks.push(Mark {
             offset: draft.text.len(),
             schema: String::new(),

@@ -18,6 +18,13 @@ fn writes() {
     check("writes", "rita", include_str!("cases/writes.sql"));
 }
 
+/// Writes through views.
+#[test]
+fn views() {
+    check("views", "rita", include_str!("cases/views.sql"));
+    check("views_manager", "max", include_str!("cases/views.sql"));
+}
+
 /// Cursors, prepared statements, EXPLAIN; by the first without a grant, by the second with one.
 #[test]
 fn statements_that_carry_others() {

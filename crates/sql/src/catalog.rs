@@ -194,6 +194,33 @@ pub struct Type {
     pub relation: Oid,
 }
 
+/// What a write to a relation meets besides its columns and triggers.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Writing {
+    /// Commands for which the relation has a rule (CREATE RULE) that is in force, as `pg_rewrite.ev_type`: `2` is UPDATE, `3`
+    /// INSERT, `4` DELETE.
+    pub rules: String,
+    /// A view has INSTEAD OF triggers, in force or not: PostgreSQL counts both.
+    pub instead_of: bool,
+    /// `pg_relation_is_updatable` of a view: a bit for each command that goes through to the relation behind it, `1 << 2`
+    /// UPDATE, `1 << 3` INSERT, `1 << 4` DELETE.
+    pub updatable: i32,
+    /// A view's WITH CHECK OPTION.
+    pub check: CheckOption,
+}
+
+/// WITH CHECK OPTION of a view.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum CheckOption {
+    /// Without.
+    #[default]
+    None,
+    /// WITH LOCAL CHECK OPTION
+    Local,
+    /// WITH CASCADED CHECK OPTION
+    Cascaded,
+}
+
 /// An index or a sequence, which is seen by whoever sees what it serves.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Dependent {
@@ -230,6 +257,8 @@ pub struct SnapshotParts {
     pub field_calls: HashSet<String>,
     /// Views WITH (security_barrier).
     pub barriers: HashSet<Oid>,
+    /// Views, and other relations that have rules.
+    pub writing: HashMap<Oid, Writing>,
     /// Types that GROUP BY takes.
     pub groupable: HashSet<Oid>,
     /// Words, in lower case, of the messages that functions raise: the data owner wrote them, no row holds them.
@@ -361,6 +390,12 @@ impl Snapshot {
     #[must_use]
     pub fn is_barrier(&self, view: Oid) -> bool {
         self.parts.barriers.contains(&view)
+    }
+
+    /// What a write to that relation meets; `None` for a relation without rules that is no view.
+    #[must_use]
+    pub fn writing(&self, relation: Oid) -> Option<&Writing> {
+        self.parts.writing.get(&relation)
     }
 
     /// Whether `(x).name` could be a call or a cast of `pg_catalog` where the value has no field of that name.

@@ -34,11 +34,15 @@ pub enum Place {
         and_at: Option<usize>,
         /// Name of the last item of RETURNING.
         last_returning: Option<String>,
+        /// Columns that are set.
+        columns: Vec<String>,
     },
     /// The target of INSERT.
     Inserted {
         /// Name of the last item of RETURNING.
         last_returning: Option<String>,
+        /// Columns that are listed, or set on a conflict.
+        columns: Vec<String>,
     },
     /// Named as a whole table by a command.
     Object,
@@ -84,6 +88,8 @@ pub struct Census {
     pub outline: Outline,
     /// Relations.
     pub relations: Vec<Named>,
+    /// Byte offsets of references to columns.
+    pub columns: Vec<usize>,
     /// Functions.
     pub functions: Vec<Called>,
     /// Operators.
@@ -158,6 +164,7 @@ fn statement(node: Node<'_>) -> Result<Census, Error> {
 #[derive(Default)]
 struct Counter {
     relations: Vec<Named>,
+    columns: Vec<usize>,
     functions: Vec<Called>,
     operators: Vec<Called>,
     places: HashMap<usize, Place>,
@@ -189,15 +196,24 @@ impl Counter {
                 self.only_item(select);
             }
             Node::UpdateStmt(update) => {
-                self.changed(update.relation(), update.where_clause(), update.returning_clause());
+                let columns = written(update.target_list().iter().map(Node::ResTarget));
+                let (condition, returning) = (update.where_clause(), update.returning_clause());
+                self.changed(update.relation(), condition, returning, columns);
             }
             Node::DeleteStmt(delete) => {
-                self.changed(delete.relation(), delete.where_clause(), delete.returning_clause());
+                let (condition, returning) = (delete.where_clause(), delete.returning_clause());
+                self.changed(delete.relation(), condition, returning, Vec::new());
             }
             Node::InsertStmt(insert) => {
                 let last_returning = last_returning(insert.returning_clause());
-                self.place(insert.relation(), Place::Inserted { last_returning });
+                let mut columns = written(insert.cols().iter());
+                if let Some(conflict) = insert.on_conflict_clause() {
+                    let set = conflict.target_list().iter().map(Node::ResTarget);
+                    columns.extend(written(set));
+                }
+                self.place(insert.relation(), Place::Inserted { last_returning, columns });
             }
+            Node::ColumnRef(reference) => self.columns.extend(at(reference.location)),
             Node::FuncCall(call) => self
                 .functions
                 .push(Called { offset: at(call.location), name: strings(call.funcname()) }),
@@ -236,6 +252,7 @@ impl Counter {
         relation: Option<&nodes::RangeVar>,
         condition: Node<'_>,
         returning: Option<&nodes::ReturningClause>,
+        columns: Vec<String>,
     ) {
         let and_at = match condition {
             Node::BoolExpr(and) if and.boolop == nodes::BoolExprType::AND_EXPR => at(and.location),
@@ -243,7 +260,7 @@ impl Counter {
         };
         let condition = !matches!(condition, Node::None);
         let last_returning = last_returning(returning);
-        self.place(relation, Place::Changed { condition, and_at, last_returning });
+        self.place(relation, Place::Changed { condition, and_at, last_returning, columns });
     }
 
     fn place(&mut self, relation: Option<&nodes::RangeVar>, place: Place) {
@@ -268,6 +285,7 @@ impl Counter {
         Census {
             outline,
             relations: self.relations,
+            columns: self.columns,
             functions: self.functions,
             operators: self.operators,
         }
@@ -326,6 +344,15 @@ fn at(location: i32) -> Option<usize> {
 
 fn strings(list: &pg_raw_parse::list::NodeList) -> Vec<String> {
     list.iter().filter_map(Node::as_str).map(str::to_owned).collect()
+}
+
+/// Names of the columns that a list of targets writes.
+fn written<'t>(list: impl Iterator<Item = Node<'t>>) -> Vec<String> {
+    let names = list.filter_map(|node| match node {
+        Node::ResTarget(target) => target.name().map(str::to_owned),
+        _ => None,
+    });
+    names.collect()
 }
 
 fn last_returning(returning: Option<&nodes::ReturningClause>) -> Option<String> {

@@ -59,6 +59,18 @@ pub enum Error {
         /// Where.
         offset: Option<usize>,
     },
+    /// A view, or a column of one, that PostgreSQL would not write through. 55000, of a column 0A000
+    #[error("cannot {command} view `{view}`")]
+    NotUpdatable {
+        /// `insert into`, `update` or `delete from`.
+        command: &'static str,
+        /// Its name.
+        view: String,
+        /// The column that is an expression.
+        column: Option<String>,
+        /// Where.
+        offset: Option<usize>,
+    },
     /// A type that is absent, or that one may not cast to. 42704
     #[error("type `{name}` does not exist")]
     UnknownType {
@@ -103,6 +115,7 @@ impl Error {
             | Self::UnknownColumn { offset, .. }
             | Self::AmbiguousColumn { offset, .. }
             | Self::DeniedColumn { offset, .. }
+            | Self::NotUpdatable { offset, .. }
             | Self::UnknownType { offset, .. }
             | Self::Function { offset, .. }
             | Self::Operator { offset, .. } => *offset,

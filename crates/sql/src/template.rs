@@ -340,6 +340,7 @@ impl Source {
             | Error::UnknownColumn { .. }
             | Error::AmbiguousColumn { .. }
             | Error::DeniedColumn { .. }
+            | Error::NotUpdatable { .. }
             | Error::UnknownType { .. }
             | Error::Limit { .. } => "",
         };

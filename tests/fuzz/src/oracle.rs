@@ -419,6 +419,26 @@ fn checked(case: &Value, alias: &str, magic: u32) -> bool {
     raises && number(arm.get("result")) == Some(0) && implies(arm.get("expr"), alias, magic)
 }
 
+/// Whether a value of SET is computed only where the row's check gives zero.
+fn waits(value: &Value, alias: &str, magic: u32) -> bool {
+    match value.kind() {
+        "SetToDefault" => true,
+        "MultiAssignRef" => {
+            let row = value.get("source");
+            row.kind() == "RowExpr"
+                && row.get("args").items().iter().all(|value| waits(value, alias, magic))
+        }
+        "CaseExpr" => {
+            let [arm] = value.get("args").items() else { return false };
+            let test = arm.get("expr");
+            !value.get("defresult").is_some()
+                && number(test.get("rexpr")) == Some(0)
+                && checked(test.get("lexpr"), alias, magic)
+        }
+        _ => false,
+    }
+}
+
 /// Whether a statement that writes holds its target's constant wherever it must.
 fn written(write: &Value, alias: &str, magic: u32) -> bool {
     let condition = implies(write.get("where_clause"), alias, magic);
@@ -428,6 +448,11 @@ fn written(write: &Value, alias: &str, magic: u32) -> bool {
             && checked(target.get("val"), alias, magic)
     });
     match write.kind() {
+        // A row under a cursor takes no condition besides: each value of SET waits for the row's check.
+        "UpdateStmt" if write.get("where_clause").kind() == "CurrentOfExpr" => {
+            let mut set = write.get("target_list").items().iter();
+            check && set.all(|target| waits(target.get("val"), alias, magic))
+        }
         "UpdateStmt" => condition && check,
         "InsertStmt" => {
             let conflict = write.get("on_conflict_clause");

@@ -142,6 +142,19 @@ SELECT c.oid FROM pg_catalog.pg_class c
 WHERE c.relkind = 'v' AND EXISTS (
   SELECT 1 FROM pg_catalog.unnest(c.reloptions) AS o (option) WHERE o.option LIKE 'security_barrier=%')";
 
+/// What writes to views, and to relations with rules, meet. `tgtype`: 64 instead of; `ev_type`: 1 is SELECT.
+pub(super) const WRITING: &str = "
+SELECT c.oid,
+       ARRAY(SELECT DISTINCT r.ev_type::pg_catalog.text FROM pg_catalog.pg_rewrite r
+             WHERE r.ev_class = c.oid AND r.ev_type <> '1' AND r.ev_enabled <> 'D'),
+       EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 64 <> 0),
+       CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_relation_is_updatable(c.oid, false) ELSE 0 END,
+       coalesce((SELECT pg_catalog.split_part(o.option, '=', 2)
+                 FROM pg_catalog.unnest(c.reloptions) AS o (option)
+                 WHERE c.relkind = 'v' AND o.option LIKE 'check_option=%'), '')
+FROM pg_catalog.pg_class c
+WHERE c.oid >= 16384 AND (c.relkind = 'v' OR (c.relkind <> 'm' AND c.relhasrules))";
+
 /// Types that GROUP BY takes: those with a default operator class for hashing or sorting, and arrays and domains of
 /// them. Composite types are left out: each of their columns would have to be one.
 pub(super) const GROUPABLE: &str = "

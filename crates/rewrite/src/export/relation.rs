@@ -310,8 +310,12 @@ pub(super) fn views_without_rules(
             let sql = &mut gathered.relations;
             let _ = writeln!(sql, "\n-- {}: read by the reader's rules", one_line(&name));
             let _ = writeln!(sql, "ALTER VIEW {name} SET (security_invoker = true);");
-            // With the reader's rights inside, a privilege on the view opens nothing that the tables do not.
-            let _ = writeln!(sql, "GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {roles};");
+            // With the reader's rights inside, a privilege on the view opens nothing that the tables do not; but a rule acts
+            // with its owner's rights.
+            let writing = request.snapshot.writing(relation.oid);
+            let ruled = writing.is_some_and(|known| known.instead_of || !known.rules.is_empty());
+            let commands = if ruled { "SELECT" } else { "SELECT, INSERT, UPDATE, DELETE" };
+            let _ = writeln!(sql, "GRANT {commands} ON {name} TO {roles};");
         }
     }
 }

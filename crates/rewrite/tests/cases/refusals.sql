@@ -76,8 +76,6 @@ select * from other.public.customers
 
 select U&"n!0061me" UESCAPE '!' from customers
 
-update orders set note = 'x' where current of c
-
 select f(1)
 
 select row_to_json(jsonb_populate_record(null::employees, '{}'))

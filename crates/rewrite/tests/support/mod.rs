@@ -1,11 +1,13 @@
 //! A small catalog and policy for tests and benchmarks, written as text.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use pgcordon_policy::{BoundPolicy, Policy, Source, load};
 use pgcordon_rewrite::{Context, Mark, enforce};
 use pgcordon_sql::catalog::{
-    Column, ColumnId, Function, FunctionKind, Oid, Relation, RelationKind, Snapshot, SnapshotParts,
+    CheckOption, Column, ColumnId, Function, FunctionKind, Oid, Relation, RelationKind, Snapshot,
+    SnapshotParts, Writing,
 };
 
 /// One line a relation: `schema.name[=kind][<parent]: column type, …`.
@@ -20,6 +22,12 @@ public.regions: region text, label text
 public.notes: id int4, owner text, body text
 public.members: team_id int4, user_id text
 public.v_orders=view: id int8, note text
+public.v_renamed=view: no int8, region text, twice numeric, who text
+public.v_nested=view: number int8, amount text
+public.v_employees=view: id int4, email text
+public.v_grouped=view: region text, count int8
+public.v_ruled=view: id int8
+public.v_payroll=view: id int4
 pg_catalog.pg_authid: oid int4, rolname text
 pg_catalog.pg_am: oid int4, amname text
 pg_catalog.pg_type: oid int4, typname text, typrelid int4, typelem int4, typacl text, typdefaultbin text
@@ -36,6 +44,44 @@ fn type_oid(name: &str) -> u32 {
         "date" => 1082,
         _ => 25,
     }
+}
+
+/// Definitions as `pg_get_viewdef` writes them.
+fn definition(view: &str) -> &'static str {
+    match view {
+        "v_renamed" => {
+            "o.id AS no,\n    o.note AS region,\n    (o.amount / (o.customer_id)::numeric) AS twice,\n    ( SELECT c.name\n \
+             FROM public.customers c\n WHERE (c.id = o.customer_id)) AS who\n   FROM public.orders o\n  WHERE \
+             (((10)::numeric / o.amount) > (1)::numeric)"
+        }
+        "v_nested" => {
+            "v_renamed.no AS number,\n    v_renamed.region AS amount\n   FROM public.v_renamed\n  WHERE (v_renamed.twice > \
+             (1)::numeric)"
+        }
+        "v_employees" => "e.id,\n    e.email\n   FROM public.employees e",
+        "v_grouped" => {
+            "o.region,\n    count(*) AS count\n   FROM public.orders o\n  GROUP BY o.region"
+        }
+        "v_ruled" => "o.id\n   FROM public.orders o",
+        "v_payroll" => "p.id\n   FROM public.payroll p",
+        _ => "o.id,\n    o.note\n   FROM public.orders o\n  WHERE (o.amount > (0)::numeric)",
+    }
+}
+
+/// What the catalog says of writes to the views.
+fn writing(relations: &[Relation]) -> HashMap<Oid, Writing> {
+    let views = relations.iter().filter(|relation| relation.kind == RelationKind::View);
+    let known = views.map(|view| {
+        let check = match view.name.as_str() {
+            "v_nested" => CheckOption::Cascaded,
+            "v_orders" => CheckOption::Local,
+            _ => CheckOption::None,
+        };
+        let rules = if view.name == "v_ruled" { "3".to_owned() } else { String::new() };
+        let updatable = if view.name == "v_grouped" { 0 } else { 28 };
+        (view.oid, Writing { rules, instead_of: false, updatable, check })
+    });
+    known.collect()
 }
 
 fn relation(line: &str, oid: u32, known: &[Relation]) -> Relation {
@@ -70,9 +116,7 @@ fn relation(line: &str, oid: u32, known: &[Relation]) -> Relation {
         columns: columns.collect(),
         parents: parent.map(|parent| parent.oid).into_iter().collect(),
         primary_key: if view { Vec::new() } else { vec![ColumnId(0)] },
-        definition: view.then(|| {
-            " SELECT o.id,\n    o.note\n   FROM public.orders o\n  WHERE (o.amount > (0)::numeric);".to_owned()
-        }),
+        definition: view.then(|| format!(" SELECT {};", definition(name))),
         rewrites_rows: false,
     }
 }
@@ -88,6 +132,7 @@ pub(crate) fn snapshot() -> Snapshot {
         server_version: 150_018,
         database: "shop".to_owned(),
         schemas: vec!["public".to_owned()],
+        writing: writing(&relations),
         relations,
         functions: vec![Function {
             oid: Oid(30_000),

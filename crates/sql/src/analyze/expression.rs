@@ -139,6 +139,10 @@ impl<'a> Walker<'a> {
                 self.whole_row(scanned, reference, scope);
                 Shape { calm: true, ..Shape::OPAQUE }
             }
+            Found::System { accesses, .. } if accesses.is_empty() && self.views > 0 => {
+                let what = "writing through a view with system columns";
+                return Err(Error::unsupported(what, reference.location));
+            }
             Found::System { accesses, name, .. } => self.system_use(accesses, name),
             Found::Unknown(_) => Shape { calm: true, ..Shape::OPAQUE },
         })
@@ -214,7 +218,9 @@ impl<'a> Walker<'a> {
         let first = self.parsed.token_at(reference.location)?;
         let last = self.parsed.name_end(first, reference.fields().len())?;
         let range = self.parsed.start(first)..self.parsed.end(last);
-        self.out.target_uses.push(TargetUse { access, part, range, output_name: None });
+        let name = super::name::last_string(reference.fields()).unwrap_or_default().to_owned();
+        let (output_name, names_item) = (None, false);
+        self.out.target_uses.push(TargetUse { access, part, range, output_name, name, names_item });
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::catalog::{ColumnId, RelationId, RelationKind};
 use crate::error::{Error, offset};
 
 /// Views inside views that are followed.
-const MAX_VIEWS: usize = 16;
+pub(super) const MAX_VIEWS: usize = 16;
 
 impl<'a> Walker<'a> {
     /// Walks a FROM list; LATERAL items see those before them.
@@ -116,6 +116,7 @@ impl<'a> Walker<'a> {
             cols_visible: true,
             accesses: access..access + 1,
             origins: Vec::new(),
+            behind: None,
         };
         self.apply_alias(&mut item, relation.alias())?;
         Ok(item)
@@ -593,7 +594,7 @@ pub(super) fn spelled(relation: &nodes::RangeVar) -> String {
     }
 }
 
-fn located(error: Error, location: i32) -> Error {
+pub(super) fn located(error: Error, location: i32) -> Error {
     match error {
         Error::Unsupported { what, .. } => Error::Unsupported {
             what: format!("{what} in a view's definition"),
@@ -605,6 +606,9 @@ fn located(error: Error, location: i32) -> Error {
         }
         Error::Function { name, .. } => Error::Function { name, offset: offset(location) },
         Error::Operator { name, .. } => Error::Operator { name, offset: offset(location) },
+        Error::NotUpdatable { command, view, column, .. } => {
+            Error::NotUpdatable { command, view, column, offset: offset(location) }
+        }
         other => other,
     }
 }

@@ -13,6 +13,7 @@ use super::Walker;
 use super::assign::{Value, ValueKind, assigned_column};
 use super::query::Want;
 use super::scope::{Item, Scope, Source};
+use super::through::Target;
 use super::write::{Walked, Write, WriteKind, blank, required};
 use crate::catalog::Relation;
 use crate::error::Error;
@@ -57,13 +58,16 @@ impl<'a> Walker<'a> {
         range: Range<usize>,
     ) -> Walked {
         let target = required(insert.relation(), "this INSERT")?;
-        let (item, relation, view) = self.target_item(target, WriteKind::Insert)?;
+        let Target { item, relation, seen: view, through } =
+            self.write_target(target, WriteKind::Insert)?;
         let access = item.accesses.start;
         let uses = self.out.target_uses.len();
         let mut write = blank(WriteKind::Insert, access, range);
+        write.through = through;
         self.assigned(insert.cols(), relation, &mut write)?;
         self.locate_columns(&mut write, target, !insert.cols().is_empty())?;
         self.insert_source(insert, relation, &mut write)?;
+        self.store(&mut write, relation)?;
         let excluded = Item {
             name: "excluded".to_owned(),
             schema: None,
@@ -72,6 +76,9 @@ impl<'a> Walker<'a> {
             ..item.clone()
         };
         if let Some(conflict) = insert.on_conflict_clause() {
+            if write.through.is_some() {
+                return Err(Error::unsupported("ON CONFLICT through a view", conflict.location));
+            }
             let items = [item.clone(), excluded];
             self.conflict(conflict, &items, relation, &mut write)?;
         }

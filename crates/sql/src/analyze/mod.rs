@@ -32,6 +32,7 @@ mod row;
 mod scope;
 mod shape;
 mod system;
+mod through;
 mod utility;
 mod write;
 
@@ -57,6 +58,7 @@ pub use lookup::{Form, Guard, SettingUse, Wanted, readable_view};
 pub use object::ObjectCommand;
 pub(crate) use object::object_command;
 pub use scope::Visibility;
+pub use through::{Through, ThroughColumn};
 pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
 pub use write::{Within, Write, WriteKind};
@@ -69,6 +71,9 @@ use scope::Columns;
 
 /// Deepest tree that is walked. PostgreSQL itself gives up at a few thousand levels (`max_stack_depth`).
 const MAX_DEPTH: usize = 2_000;
+
+/// What a table is called in a write that goes through a view. Nothing of the client's may have such a name.
+pub const TARGET_ALIAS: &str = "pgcordon_target";
 
 /// What a reader sees of a relation.
 #[derive(Clone, Debug)]
@@ -162,6 +167,10 @@ pub struct TargetUse {
     pub range: Range<usize>,
     /// The reference is a whole item of RETURNING without AS: replacing it needs this name.
     pub output_name: Option<String>,
+    /// The last part of the reference.
+    pub name: String,
+    /// It may give that name to an item without AS, and what is named so further outside must not be something else.
+    pub names_item: bool,
 }
 
 /// What of a write's target is referred to.
@@ -630,6 +639,7 @@ pub(crate) fn compile_expression(
         cols_visible: true,
         accesses: 0..0,
         origins: Vec::new(),
+        behind: None,
     };
     walker.note_types(protected);
     walker.expression(node, &scope::Scope { items: &[item], parent: None })?;

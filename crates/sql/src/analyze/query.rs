@@ -305,13 +305,27 @@ impl<'a> Walker<'a> {
             }
             return Ok(());
         }
+        let uses = self.out.target_uses.len();
         let shape = self.expression(target.val(), scope)?;
         let name = match target.name() {
             Some(name) => name.to_owned(),
-            None => output_name(target.val()),
+            None => {
+                self.name_item(uses);
+                output_name(target.val())
+            }
         };
         columns.list.push(OutColumn { name, shape: settle(shape), denied: false });
         Ok(())
+    }
+
+    /// References to a write's target in an item without AS may give it its name.
+    fn name_item(&mut self, first: usize) {
+        for used in &mut self.out.target_uses[first..] {
+            used.names_item = match used.part {
+                super::TargetPart::Column(_) | super::TargetPart::Row => true,
+                super::TargetPart::Star => false,
+            };
+        }
     }
 
     /// WITH: each query is walked where it stands; its name is pushed for those that may see it.
@@ -509,6 +523,7 @@ pub(super) fn derived<'a>(name: String, columns: Rc<Columns>) -> Item<'a> {
         cols_visible: true,
         accesses: 0..0,
         origins: Vec::new(),
+        behind: None,
     }
 }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::shape::{Shape, Sources};
-use crate::catalog::{ColumnId, Relation};
+use crate::catalog::{ColumnId, Relation, RelationKind};
 use crate::error::Error;
 
 /// What a reader may do with a column of a relation.
@@ -68,6 +68,8 @@ pub(crate) struct Item<'a> {
     pub(crate) accesses: Range<usize>,
     /// Of a join with USING: which relation's column each of its columns is, where that is one.
     pub(crate) origins: Vec<Option<(usize, ColumnId)>>,
+    /// Of a write through a view: the table that will stand in the view's place, whose columns one could name by then.
+    pub(crate) behind: Option<&'a Relation>,
 }
 
 /// A query level: its FROM items and the level outside.
@@ -269,8 +271,28 @@ impl Item<'_> {
         }
     }
 
+    /// Whether it has system columns.
     fn is_relation(&self) -> bool {
-        matches!(self.source, Source::Relation { .. })
+        match &self.source {
+            Source::Relation { relation, .. } => relation.kind != RelationKind::View,
+            Source::Derived(_) => false,
+        }
+    }
+
+    /// Whether `name` alone would mean a column of the table that takes this view's place, though it is not `found`.
+    fn shadows(&self, name: &str, found: Option<&Found>) -> bool {
+        let Some(table) = self.behind else { return false };
+        let own = match found {
+            Some(Found::Column { target: Some((access, _)), .. }) => self.accesses.contains(access),
+            Some(
+                Found::Column { target: None, .. }
+                | Found::System { .. }
+                | Found::Row { .. }
+                | Found::Unknown(_),
+            )
+            | None => false,
+        };
+        !own && table.column(name).is_some()
     }
 }
 
@@ -321,6 +343,17 @@ impl<'a, 's> Scope<'a, 's> {
                 if item.hides(name) {
                     return Err(Error::UnknownColumn { name: name.to_owned(), offset });
                 }
+            }
+            if level.items.iter().any(|item| item.shadows(name, found.as_ref())) {
+                return Err(match found {
+                    Some(_) => Error::Unsupported {
+                        what: format!(
+                            "\"{name}\" without a qualifier, where the table behind the view has a column of that name"
+                        ),
+                        offset,
+                    },
+                    None => Error::UnknownColumn { name: name.to_owned(), offset },
+                });
             }
             match found {
                 // It may as well be a column of a function's further inside, which we do not know.

@@ -14,6 +14,7 @@ use super::insert::InsertSource;
 use super::query::Want;
 use super::scope::{Columns, Item, Scope, Source, Visibility};
 use super::shape::Sources;
+use super::through::{Target, Through};
 use super::{Role, Seen, TargetPart, Walker};
 use crate::catalog::{ColumnId, Relation, RelationId};
 use crate::error::{Error, offset};
@@ -36,6 +37,8 @@ pub struct Write {
     pub kind: WriteKind,
     /// The target: index into [`super::Statement::accesses`].
     pub access: usize,
+    /// The views that stand between the name that the client wrote and the target.
+    pub through: Option<Box<Through>>,
     /// Bytes of the statement itself, WITH included.
     pub range: Range<usize>,
     /// Set when it stands inside WITH.
@@ -110,9 +113,11 @@ impl<'a> Walker<'a> {
 
     fn update_body(&mut self, update: &'a nodes::UpdateStmt, range: Range<usize>) -> Walked {
         let target = required(update.relation(), "this UPDATE")?;
-        let (item, relation, _) = self.target_item(target, WriteKind::Update)?;
+        let Target { item, relation, through, .. } =
+            self.write_target(target, WriteKind::Update)?;
         let uses = self.out.target_uses.len();
         let mut write = blank(WriteKind::Update, item.accesses.start, range);
+        write.through = through;
         let mut items = vec![item];
         items.extend(self.items_of(update.from_clause(), None)?);
         write.joins_others = items.len() > 1;
@@ -120,6 +125,7 @@ impl<'a> Walker<'a> {
         let behind_target = self.out.accesses[write.access].range.end;
         let text = self.set_text(&(behind_target..write.range.end))?;
         write.assignments = self.set_list(update.target_list(), &text, relation, &scope)?;
+        self.store(&mut write, relation)?;
         write.columns = columns_of(&write.assignments);
         self.locate_condition(&mut write, update.where_clause(), &scope)?;
         let columns = self.returning(update.returning_clause(), &items, &mut write)?;
@@ -128,9 +134,10 @@ impl<'a> Walker<'a> {
 
     fn delete_body(&mut self, delete: &'a nodes::DeleteStmt, range: Range<usize>) -> Walked {
         let target = required(delete.relation(), "this DELETE")?;
-        let (item, _, _) = self.target_item(target, WriteKind::Delete)?;
+        let Target { item, through, .. } = self.write_target(target, WriteKind::Delete)?;
         let uses = self.out.target_uses.len();
         let mut write = blank(WriteKind::Delete, item.accesses.start, range);
+        write.through = through;
         let mut items = vec![item];
         items.extend(self.items_of(delete.using_clause(), None)?);
         write.joins_others = items.len() > 1;
@@ -148,6 +155,7 @@ impl<'a> Walker<'a> {
     ) -> Walked {
         let mut mine = self.out.target_uses[uses..].iter();
         write.reads_target |= mine.any(|target| target.access == write.access);
+        self.rename_target(&write);
         let index = self.out.writes.len();
         // A write inside WITH is overwritten by the statement around it, which is finished later.
         self.out.gives_rows = write.has_returning;
@@ -164,6 +172,7 @@ impl<'a> Walker<'a> {
     ) -> Result<(Item<'a>, &'a Relation, Rc<[Visibility]>), Error> {
         let id = self.resolve(target)?;
         let relation: &'a Relation = self.names.snapshot.relation(id);
+        self.without_rules(relation, kind, target.location)?;
         self.note_types(relation);
         let view = self.target_view(target, id, kind)?;
         let access = self.access(target, id, spelled(target), Role::Target)?;
@@ -177,6 +186,7 @@ impl<'a> Walker<'a> {
             cols_visible: true,
             accesses: access..access + 1,
             origins: Vec::new(),
+            behind: None,
         };
         Ok((item, relation, view))
     }
@@ -189,7 +199,10 @@ impl<'a> Walker<'a> {
     ) -> Result<Rc<[Visibility]>, Error> {
         match self.names.lens.target(id, kind) {
             Seen::Columns(view) => Ok(view),
-            Seen::Expand => Err(Error::unsupported("writing through a view", target.location)),
+            Seen::Expand => {
+                let what = "writing to a view with rules of its own, or to a materialized view";
+                Err(Error::unsupported(what, target.location))
+            }
             Seen::Absent => Err(Error::UnknownRelation {
                 name: spelled(target),
                 offset: offset(target.location),
@@ -225,6 +238,9 @@ impl<'a> Walker<'a> {
         write.condition = condition;
         write.condition_at = at;
         write.current_of = matches!(node, Node::CurrentOfExpr(_));
+        if write.current_of && write.through.is_some() {
+            return Err(Error::unsupported("WHERE CURRENT OF on a view", -1));
+        }
         Ok(())
     }
 
@@ -288,6 +304,7 @@ pub(super) fn blank(kind: WriteKind, access: usize, range: Range<usize>) -> Writ
     Write {
         kind,
         access,
+        through: None,
         condition_at: range.end,
         range,
         within: None,
