@@ -99,6 +99,18 @@ impl Drop for Files {
     }
 }
 
+/// The policy with a pool mode on every database. `PGCORDON_POOL_MODE` names one for all tests.
+fn pooled(policy: &str, mode: &str) -> String {
+    let lines = policy.lines().map(|line| match line.split_once("connect:") {
+        Some((before, after)) if before.trim().is_empty() => {
+            format!("{before}pool_mode: {mode}\n{before}connect:{after}\n")
+        }
+        Some((before, after)) => format!("{before}pool_mode: {mode}, connect:{after}\n"),
+        None => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
 impl Proxy {
     /// Starts `pgcordon serve` and waits until it accepts connections.
     ///
@@ -108,7 +120,26 @@ impl Proxy {
     pub fn start(upstream_port: u16, policy: &str, more: &str) -> Self {
         let port = free_port();
         let settings = Settings { port, upstream_port, more };
-        let folder = Files::write(&configuration(&settings), policy);
+        let mode = std::env::var("PGCORDON_POOL_MODE");
+        let policy = mode.map_or_else(|_| policy.to_owned(), |mode| pooled(policy, &mode));
+        Self::launch(port, &configuration(&settings), &policy)
+    }
+
+    /// As [`Proxy::start`], in transaction mode with so many upstream connections.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_pooled(upstream_port: u16, policy: &str, more: &str, pool_size: usize) -> Self {
+        let port = free_port();
+        let configuration = configuration(&Settings { port, upstream_port, more });
+        let size = format!("sslmode: disable, pool_size: {pool_size}");
+        let configuration = configuration.replace("sslmode: disable", &size);
+        Self::launch(port, &configuration, &pooled(policy, "transaction"))
+    }
+
+    fn launch(port: u16, configuration: &str, policy: &str) -> Self {
+        let folder = Files::write(configuration, policy);
         let log = File::create(folder.folder.join("log")).expect("the folder is writable");
         let mut command = tied(binary());
         command.arg("serve").arg("--config").arg(folder.configuration());

@@ -10,6 +10,7 @@ use crate::audience::{Audience, names};
 use crate::mistake::{MistakeKind, Place, Report};
 use crate::name::{RelationPattern, relation_pattern};
 use crate::people::People;
+use crate::pooling::{self, PoolMode};
 use crate::yaml::{Entry, Fields, Node};
 
 /// A database as clients name it in their connection string.
@@ -24,12 +25,13 @@ pub struct Database {
     /// The real database's name on that server; the same name unless `dbname` says otherwise.
     pub dbname: String,
     pub(crate) connect: Audience,
+    pub(crate) pool_mode: PoolMode,
     pub(crate) tables: Option<Vec<(RelationPattern, Place)>>,
 }
 
 impl Database {
     pub(crate) fn read(entry: &Entry, people: &People, report: &mut Report) -> Option<Self> {
-        let keys = ["upstream", "dbname", "connect", "tables"];
+        let keys = ["upstream", "dbname", "connect", "pool_mode", "tables"];
         let fields = Fields::read(&entry.node, "a database", &keys, report)?;
         let upstream = fields.required("upstream", "the name of one under `upstreams`", report);
         let upstream = upstream.and_then(|node| node.scalar("`upstream`", report));
@@ -38,6 +40,7 @@ impl Database {
         let connect = fields.required("connect", hint, report);
         let connect = connect.map(|node| Audience::read(node, "`connect`", people, report));
         let tables = fields.optional("tables").map(|node| scope(node, report));
+        let pool_mode = pooling::read(fields.optional("pool_mode"), report).unwrap_or_default();
         let upstream = upstream?;
         Some(Self {
             name: entry.key.text.clone(),
@@ -48,6 +51,7 @@ impl Database {
                 None => entry.key.text.clone(),
             },
             connect: connect?,
+            pool_mode,
             tables,
         })
     }

@@ -50,6 +50,7 @@ pub mod mistake;
 mod name;
 mod people;
 mod policy;
+mod pooling;
 pub mod principal;
 mod rule;
 mod sections;
@@ -61,4 +62,5 @@ pub use decide::{AppliedRule, Cell, ColumnAccess, Command, Decision, Denial, Exp
 pub use grant::StatementGrant;
 pub use mistake::{Mistake, MistakeKind, Place, Report, Source, did_you_mean};
 pub use policy::{Policy, load};
+pub use pooling::PoolMode;
 pub use principal::{ConnectDenial, Principal};

@@ -156,6 +156,7 @@ impl Policy {
             attributes: person.attributes.clone(),
             bypass: person.bypass,
             statements: person.statements.clone(),
+            pool_mode: person.pool_mode.unwrap_or(wanted.pool_mode),
         })
     }
 

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::grant::StatementGrant;
+use crate::pooling::PoolMode;
 
 /// A person or service account, authenticated, connected to one database.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Principal {
     pub bypass: bool,
     /// Kinds of statement that a role grants.
     pub statements: BTreeSet<StatementGrant>,
+    /// The user's own, or that of the database.
+    pub pool_mode: PoolMode,
 }
 
 /// Why a user may not use a database.

@@ -33,6 +33,11 @@ pub enum Event<'a> {
         /// Where.
         address: SocketAddr,
     },
+    /// No thread can be started: nothing is served.
+    NoWorkers {
+        /// Why.
+        reason: &'a str,
+    },
     /// A person is connected.
     Connected {
         /// The login name.
@@ -143,6 +148,7 @@ pub(crate) fn emit(event: &Event<'_>) {
     use tracing::{error, info, warn};
     match event {
         Event::Listening { address } => info!(%address, "listening"),
+        Event::NoWorkers { reason } => error!(reason, "no thread can be started"),
         Event::Connected { user, database, peer, encrypted } => {
             info!(user, database, peer, encrypted, "connected");
         }

@@ -7,6 +7,7 @@
 //! - All state is in the buffers: a dropped `fill` or `drain` loses nothing.
 //! - Nothing is written before `drain` or `flush`: one write per flush.
 
+use std::cell::RefCell;
 use std::future::Future as _;
 use std::io;
 use std::pin::{Pin, pin};
@@ -20,7 +21,14 @@ use tokio_rustls::TlsStream;
 use crate::frame::{self, Frame, HEADER};
 
 /// Bytes asked for per read.
-const READ_SIZE: usize = 16 * 1024;
+const READ_SIZE: usize = 64 * 1024;
+/// Largest buffer that an idle connection keeps.
+const IDLE_BUFFER: usize = 4 * 1024;
+
+thread_local! {
+    /// Where reads arrive before it is known how much there is: an idle connection holds no buffer of its own.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into());
+}
 
 /// A connection, encrypted or not.
 #[derive(Debug)]
@@ -92,11 +100,14 @@ pub(crate) struct Link {
     /// To be written.
     pub(crate) outbound: BytesMut,
     unflushed: bool,
+    /// The last read filled all that there was: the next one goes to `inbound` directly.
+    bulk: bool,
 }
 
 impl Link {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, inbound: BytesMut::new(), outbound: BytesMut::new(), unflushed: false }
+        let (inbound, outbound) = (BytesMut::new(), BytesMut::new());
+        Self { stream, inbound, outbound, unflushed: false, bulk: false }
     }
 
     pub(crate) fn into_stream(self) -> Stream {
@@ -105,9 +116,33 @@ impl Link {
 
     /// Reads once; ready with the number of bytes, 0 at the end of the stream.
     pub(crate) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.inbound.reserve(READ_SIZE);
-        // `read_buf` keeps no state between polls, so that a fresh future per poll is enough.
-        pin!(self.stream.read_buf(&mut self.inbound)).poll(context)
+        let read = if self.bulk {
+            self.inbound.reserve(READ_SIZE);
+            // `read_buf` keeps no state between polls, so that a fresh future per poll is enough.
+            ready!(pin!(self.stream.read_buf(&mut self.inbound)).poll(context))?
+        } else {
+            ready!(self.poll_scratch(context))?
+        };
+        self.bulk = read >= READ_SIZE;
+        Poll::Ready(Ok(read))
+    }
+
+    fn poll_scratch(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            self.inbound.extend_from_slice(buffer.filled());
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+    }
+
+    /// Gives large buffers back that nothing is in.
+    pub(crate) fn shrink(&mut self) {
+        for buffer in [&mut self.inbound, &mut self.outbound] {
+            if buffer.is_empty() && buffer.capacity() > IDLE_BUFFER {
+                *buffer = BytesMut::new();
+            }
+        }
     }
 
     /// Writes until `outbound` is empty and the stream is flushed; ready at once when nothing waits.

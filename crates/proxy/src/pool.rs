@@ -1,19 +1,20 @@
-//! Keeps upstream connections between people: session pooling.
+//! Keeps upstream connections between sessions, and between transactions.
 //!
 //! In:  connections that sessions gave back.
-//! Out: a [`Lease`], clean, for one session.
+//! Out: a [`Lease`], clean, for one session or one transaction.
 //!
 //! Invariants:
-//! - A connection is lent again only at a message boundary, in state idle, without an unread byte, after
-//!   DISCARD ALL. Anything else is closed.
-//! - Waiting for a place has a deadline.
+//! - A connection is lent again only at a message boundary, in state idle, without an unread byte. Anything else is
+//!   closed. What a person may have left in it is removed before the next person's first statement: at the end of a
+//!   session by DISCARD ALL, between transactions as `session::hold` says.
+//! - Waiting for a place has a deadline; who waits longest is served first.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{
-    Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, Timeouts,
+    Manager, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
 };
 
 use crate::config::UpstreamConfig;
@@ -65,6 +66,8 @@ pub(crate) fn build(
     let dialer = Dialer { config: config.clone(), database: database.to_owned() };
     Pool::builder(dialer)
         .max_size(config.pool_size)
+        // Few connections stay busy, with warm caches; the others can be closed.
+        .queue_mode(QueueMode::Lifo)
         .timeouts(Timeouts { wait: Some(queue_timeout), create: None, recycle: None })
         .runtime(Runtime::Tokio1)
         .build()

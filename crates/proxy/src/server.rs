@@ -9,6 +9,7 @@
 //! - Every task is joined before [`Server::run`] returns.
 
 mod login;
+mod worker;
 
 use std::collections::HashMap;
 use std::io;
@@ -26,10 +27,11 @@ use tokio::task::JoinSet;
 use crate::auth::Impostor;
 use crate::cancel::Cancels;
 use crate::catalog::CatalogError;
-use crate::config::{Config, LimitsConfig};
+use crate::config::Config;
 use crate::event::{Event, emit};
 use crate::state::{Database, State, client_names};
 use crate::tls::{self, ServerTls, TlsError};
+use worker::Workers;
 
 /// Why the proxy cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -150,48 +152,52 @@ impl Server {
         for address in self.local_addrs().unwrap_or_default() {
             emit(&Event::Listening { address });
         }
-        let mut sessions = JoinSet::new();
+        let workers = match Workers::start(&self.shared, self.shared.config.limits.workers) {
+            Ok(workers) => workers,
+            Err(error) => return emit(&Event::NoWorkers { reason: &error.to_string() }),
+        };
+        let mut turned_away = JoinSet::new();
         let mut hangup = Hangup::new();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = accept(&self.listeners) => match accepted {
-                    Ok((stream, peer)) => self.welcome(stream, peer, &mut sessions),
+                    Ok((stream, peer)) => self.welcome(stream, peer, &workers, &mut turned_away),
                     // Out of file descriptors, or a client that left at once: try again shortly.
                     Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
                 },
                 () = hangup.received() => self.reload().await,
-                Some(_ended) = sessions.join_next() => {}
+                Some(_ended) = turned_away.join_next() => {}
             }
         }
-        self.drain(sessions).await;
+        turned_away.shutdown().await;
+        self.drain(workers).await;
     }
 
-    fn welcome(&self, stream: TcpStream, peer: SocketAddr, sessions: &mut JoinSet<()>) {
-        let shared = self.shared.clone();
-        match shared.connections.clone().try_acquire_owned() {
+    fn welcome(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        workers: &Workers,
+        turned_away: &mut JoinSet<()>,
+    ) {
+        match self.shared.connections.clone().try_acquire_owned() {
             Ok(permit) => {
-                sessions.spawn(async move {
-                    login::serve_client(&shared, stream, peer).await;
-                    drop(permit);
-                });
+                // A stream that cannot be handed over is closed.
+                let _closed = workers.give(stream, peer, permit);
             }
             Err(_full) => {
-                sessions.spawn(login::turn_away(stream));
+                turned_away.spawn(login::turn_away(stream));
             }
         }
     }
 
-    async fn drain(mut self, mut sessions: JoinSet<()>) {
+    async fn drain(mut self, workers: Workers) {
         self.listeners.clear();
-        let limits: LimitsConfig = self.shared.config.limits;
         self.shared.stopping.send_replace(true);
-        emit(&Event::Draining { sessions: sessions.len() });
-        let all = async { while sessions.join_next().await.is_some() {} };
-        if tokio::time::timeout(limits.drain_timeout, all).await.is_err() {
-            sessions.shutdown().await;
-        }
+        emit(&Event::Draining { sessions: workers.sessions() });
+        workers.drain().await;
         // The keepers end with the last handle of their databases.
         self.shared.databases.store(Arc::default());
         drop(self.shared);

@@ -22,6 +22,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::catalog::{self, CatalogError, ControlPool};
 use crate::config::{LimitsConfig, UpstreamConfig};
 use crate::event::{Event, emit};
+use crate::greeting::Greetings;
+use crate::plans::Plans;
 use crate::pool::{self, UpstreamPool};
 
 static EPOCH: AtomicU64 = AtomicU64::new(1);
@@ -75,6 +77,8 @@ pub(crate) fn client_names<'p>(policy: &'p Policy, upstream: &str, dbname: &str)
 pub(crate) struct Database {
     pub(crate) upstream: Arc<UpstreamConfig>,
     pub(crate) pool: UpstreamPool,
+    pub(crate) plans: Plans,
+    pub(crate) greetings: Greetings,
     state: Arc<ArcSwap<State>>,
     requests: mpsc::Sender<Request>,
 }
@@ -117,6 +121,8 @@ impl Database {
         let database = Self {
             upstream: upstream.clone(),
             pool: pool::build(upstream, dbname, limits.queue_timeout),
+            plans: Plans::default(),
+            greetings: Greetings::default(),
             state: state.clone(),
             requests: sender,
         };
@@ -135,6 +141,11 @@ impl Database {
     /// The state for one statement.
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.load_full()
+    }
+
+    /// Whether that is the state of now.
+    pub(crate) fn is_newest(&self, state: &Arc<State>) -> bool {
+        Arc::ptr_eq(&self.state.load(), state)
     }
 
     /// Has the catalog looked at, at most once per [`MIN_GAP`], and waits for it.

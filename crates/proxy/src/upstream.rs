@@ -14,6 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use pgcordon_policy::Principal;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use rustls::pki_types::ServerName;
@@ -26,6 +27,7 @@ use crate::config::UpstreamConfig;
 use crate::frame::{Frame, Malformed, Reader, put, put_text};
 use crate::link::{Link, Stream};
 use crate::message::Status;
+use crate::statements::Statements;
 use crate::tls::{self, SslMode, TlsError};
 use crate::wire::{Own, Wire};
 
@@ -66,7 +68,7 @@ impl From<Malformed> for UpstreamError {
     }
 }
 
-/// A connection that a session owns for its whole life.
+/// A connection that a session has for its whole life, or for a transaction.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) link: Link,
@@ -74,8 +76,19 @@ pub(crate) struct Upstream {
     pub(crate) parameters: BTreeMap<Bytes, Bytes>,
     /// BackendKeyData's body: process id and secret.
     pub(crate) key: Bytes,
-    /// Nothing of any person is left in it.
+    /// At a message boundary and in no transaction: it may be lent.
     pub(crate) clean: bool,
+    /// Prepared statements of ours.
+    pub(crate) statements: Statements,
+    /// Who had it last.
+    pub(crate) owner: Option<Arc<Principal>>,
+    /// They may have left something in it that the proxy does not track.
+    pub(crate) traces: bool,
+    /// The settings that it has, as [`Settings::statement`](crate::settings::Settings::statement) writes them;
+    /// `None` when not known.
+    pub(crate) settings: Option<Arc<str>>,
+    /// Its search_path as PostgreSQL shows it, where a session sets none.
+    pub(crate) path: Arc<str>,
 }
 
 /// Connects and authenticates.
@@ -87,9 +100,20 @@ pub(crate) async fn connect(
     put_startup(&mut link.outbound, &config.user, database);
     link.flush().await?;
     authenticate(&mut link, config, binding).await?;
-    let mut upstream =
-        Upstream { link, parameters: BTreeMap::new(), key: Bytes::new(), clean: true };
+    let mut upstream = Upstream {
+        link,
+        parameters: BTreeMap::new(),
+        key: Bytes::new(),
+        clean: true,
+        statements: Statements::default(),
+        owner: None,
+        traces: false,
+        settings: Some("".into()),
+        path: "".into(),
+    };
     upstream.until_ready().await?;
+    let shown = upstream.run(Own::Show("search_path")).await?;
+    upstream.path = shown.unwrap_or_default().into();
     Ok(upstream)
 }
 
@@ -111,6 +135,9 @@ impl Upstream {
     /// DISCARD ALL, alone in its message; afterwards the connection is clean.
     pub(crate) async fn reset(&mut self) -> Result<(), UpstreamError> {
         self.run(Own::DiscardAll).await?;
+        self.statements.clear();
+        (self.owner, self.traces) = (None, false);
+        self.settings = Some("".into());
         self.clean = true;
         Ok(())
     }

@@ -15,12 +15,15 @@ use crate::frame::{put, put_text};
 use crate::message::Bind;
 use crate::settings::Settings;
 
-/// Name of our own statements and portals; a client's own are told apart by [`is_reserved`].
+/// Names of statements and portals that are ours begin so.
+pub(crate) const RESERVED: &str = "pgcordon ";
+
+/// Name of our own statements and portals.
 const OWN_NAME: &[u8] = b"pgcordon own";
 
 /// Whether a client may not use that name for a statement or a portal.
 pub(crate) fn is_reserved(name: &[u8]) -> bool {
-    name == OWN_NAME
+    name.starts_with(RESERVED.as_bytes())
 }
 
 /// A statement that the proxy itself needs. Holds nothing of a client's but quoted settings.
@@ -30,24 +33,38 @@ pub(crate) enum Own<'a> {
     DiscardAll,
     /// A person left in the middle of a transaction.
     Rollback,
-    /// Which schemas unqualified names mean now.
-    ShowSearchPath,
     /// Fails, so that a refusal undoes the transaction as an error of PostgreSQL's would.
     Fail,
     /// The client's startup settings.
     Settings(&'a Settings),
+    /// Settings of the session that has the connection from now on; with `traces`, what the last person may have
+    /// left in it is removed first.
+    Adopt { settings: &'a Settings, traces: bool },
+    /// What a setting is.
+    Show(&'static str),
+    /// Stands for a prepared statement that the client gives up by name.
+    Placeholder,
 }
+
+/// All that DISCARD ALL removes but prepared statements, which are ours ("DISCARD" in the manual).
+const REMOVE_TRACES: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; UNLISTEN *; \
+     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; ";
 
 impl Own<'_> {
     fn text(self) -> Cow<'static, str> {
         match self {
             Self::DiscardAll => "DISCARD ALL".into(),
             Self::Rollback => "ROLLBACK".into(),
-            Self::ShowSearchPath => "SHOW search_path".into(),
             Self::Fail => "SELECT pg_catalog.pgcordon_refused_a_statement()".into(),
             Self::Settings(settings) => {
                 settings.statement().unwrap_or_else(|| "SELECT 1".to_owned()).into()
             }
+            Self::Adopt { settings, traces } => {
+                let first = if traces { REMOVE_TRACES } else { "" };
+                format!("{first}RESET ALL; {}", settings.statement().unwrap_or_default()).into()
+            }
+            Self::Show(name) => format!("SHOW {name}").into(),
+            Self::Placeholder => "SELECT 1".into(),
         }
     }
 }
@@ -67,7 +84,8 @@ impl Wire<'_> {
         put(self.0, b'P', |body| {
             put_text(body, name);
             put_text(body, cleared.sql().as_bytes());
-            body.put_slice(types);
+            // The simple protocol declares none.
+            body.put_slice(if types.is_empty() { &[0, 0] } else { types });
         });
     }
 
@@ -78,11 +96,35 @@ impl Wire<'_> {
 
     /// Parse alone, for [`Own::Fail`]: PostgreSQL refuses it there.
     pub(crate) fn own_parse(&mut self, own: Own<'_>) {
+        self.own_named(OWN_NAME, own);
+    }
+
+    fn own_named(&mut self, name: &[u8], own: Own<'_>) {
         put(self.0, b'P', |body| {
-            put_text(body, OWN_NAME);
+            put_text(body, name);
             put_text(body, own.text().as_bytes());
             body.put_u16(0);
         });
+    }
+
+    /// Has PostgreSQL know a statement of that name, whatever it knew before.
+    pub(crate) fn placeholder(&mut self, name: &[u8]) {
+        self.close(b'S', name);
+        self.own_named(name, Own::Placeholder);
+    }
+
+    /// A prepared statement through the unnamed portal, with its rows as the simple protocol gives them. `parameters`
+    /// with their formats, as in Bind.
+    pub(crate) fn run_shared(&mut self, name: &[u8], parameters: &[u8]) {
+        put(self.0, b'B', |body| {
+            put_text(body, b"");
+            put_text(body, name);
+            body.put_slice(parameters);
+            body.put_u16(0);
+        });
+        self.describe(b'P', b"");
+        self.execute(b"", 0);
+        self.sync();
     }
 
     /// Parse, Bind, Execute and Close of a statement of our own: touches no name of the client's.
@@ -104,16 +146,16 @@ impl Wire<'_> {
 
     /// Parse, Bind, Execute and Close of a cleared statement that gives no rows.
     pub(crate) fn cleared_sequence(&mut self, cleared: &Cleared) {
-        self.parse(OWN_NAME, cleared, &[0, 0]);
+        self.parse(OWN_NAME, cleared, &[]);
         self.run_own();
     }
 
-    /// `formats` replaces the client's result formats.
-    pub(crate) fn bind(&mut self, bind: &Bind<'_>, formats: &[u8]) {
+    /// `statement` and `formats` replace the client's.
+    pub(crate) fn bind(&mut self, bind: &Bind<'_>, statement: &[u8], formats: &[u8]) {
         let count = u16::try_from(formats.len() / 2).expect("one more than the client's at most");
         put(self.0, b'B', |body| {
             put_text(body, bind.portal);
-            put_text(body, bind.statement);
+            put_text(body, statement);
             body.put_slice(bind.parameters);
             body.put_u16(count);
             body.put_slice(formats);

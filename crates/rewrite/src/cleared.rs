@@ -140,12 +140,15 @@ pub struct ClearedStatement {
     pub effect: Effect,
     /// What it uses of the session.
     pub uses: Use,
+    /// Settings that it may change, in lower case: SET, RESET, `set_config`. RESET ALL is an effect.
+    pub settings: Vec<String>,
 }
 
 impl ClearedStatement {
     /// A statement whose rows are passed on as they come.
     pub(crate) fn plain(kind: StatementKind, effect: Effect) -> Self {
-        Self { kind, rows: RowShape::AsIs, visible_columns: 0, effect, uses: Use::Nothing }
+        let (rows, uses, settings) = (RowShape::AsIs, Use::Nothing, Vec::new());
+        Self { kind, rows, visible_columns: 0, effect, uses, settings }
     }
 }
 
@@ -156,6 +159,7 @@ pub struct Cleared {
     statements: Arc<[ClearedStatement]>,
     /// Constants of the client's text whose value decided nothing, in order.
     free: Arc<[Free]>,
+    calls_foreign: bool,
 }
 
 impl Cleared {
@@ -163,8 +167,15 @@ impl Cleared {
         text: Spliced,
         statements: Arc<[ClearedStatement]>,
         free: Arc<[Free]>,
+        calls_foreign: bool,
     ) -> Self {
-        Self { text, statements, free }
+        Self { text, statements, free, calls_foreign }
+    }
+
+    /// Whether it calls a function or operator outside `pg_catalog`: what that does to the session is not known.
+    #[must_use]
+    pub fn calls_foreign(&self) -> bool {
+        self.calls_foreign
     }
 
     pub(crate) fn spliced(&self) -> &Spliced {

@@ -83,7 +83,9 @@ fn plan(
         }
         plan.names.extend(&statement.names);
         plan.free.extend(statement.free.iter().cloned());
-        let cleared = statement_plan(text, context, lens, statement, &mut plan)?;
+        let mut cleared = statement_plan(text, context, lens, statement, &mut plan)?;
+        let changed = statement.settings.iter().filter(|used| used.changed);
+        cleared.settings.extend(changed.map(|used| used.name.clone()));
         plan.statements.push(cleared);
         // After the edits of writes: both may stand at one offset, and `pg_catalog.` belongs to the client's word.
         let inside = |edit: &Edit, piece: &Piece| {
@@ -297,10 +299,20 @@ fn nested_samples(statement: &Statement) -> Result<(), Refusal> {
 
 fn utility(utility: &Utility) -> Result<ClearedStatement, Refusal> {
     let (kind, effect) = match utility {
-        Utility::Transaction | Utility::SetTransaction => {
-            (StatementKind::Transaction, Effect::None)
+        Utility::Transaction => (StatementKind::Transaction, Effect::None),
+        Utility::SetTransaction => {
+            let plain = ClearedStatement::plain(StatementKind::Transaction, Effect::None);
+            let settings = settings::CHARACTERISTICS.map(str::to_owned).to_vec();
+            return Ok(ClearedStatement { settings, ..plain });
         }
-        Utility::Set(setting) => (StatementKind::Set, settings::changeable(setting)?),
+        Utility::Set(setting) => {
+            let effect = settings::changeable(setting)?;
+            let settings = vec![setting.name.clone()];
+            return Ok(ClearedStatement {
+                settings,
+                ..ClearedStatement::plain(StatementKind::Set, effect)
+            });
+        }
         Utility::ResetAll => (StatementKind::Set, Effect::ResetAll),
         Utility::Show(name) => {
             settings::showable(name)?;

@@ -42,6 +42,7 @@ pub use known::{Known, Names};
 pub use mark::{Mark, Violation};
 pub use parameter::Parameterised;
 pub use refusal::{ClientMessage, Refusal};
+pub use settings::lasting;
 pub use template::Template;
 
 use pgcordon_policy::{BoundPolicy, Principal};

@@ -254,7 +254,7 @@ impl Template {
         moved.sort_by_key(|(old, new)| (old.start, old.end, new.start));
         let (statements, free) = filled.shared();
         let text = Spliced { text: spliced.text, moved };
-        Some(Cleared::new(text, statements.clone(), free.clone()))
+        Some(Cleared::new(text, statements.clone(), free.clone(), filled.calls_foreign()))
     }
 }
 

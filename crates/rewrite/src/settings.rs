@@ -71,6 +71,20 @@ const SHOWABLE: &[&str] = &[
     "transaction_isolation",
 ];
 
+/// What SET SESSION CHARACTERISTICS changes.
+pub(crate) const CHARACTERISTICS: [&str; 3] = [
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+];
+
+/// The setting of that name if a session may change it, and its value lasts beyond a transaction.
+#[must_use]
+pub fn lasting(name: &str) -> Option<&'static str> {
+    let listed = CHANGEABLE.iter().map(|(known, _)| *known);
+    listed.filter(|known| !known.starts_with("transaction_")).find(|known| *known == name)
+}
+
 /// Settings whose value the session relies on, whoever runs it.
 pub(crate) fn pinned(name: &str) -> bool {
     ["client_encoding", "search_path", "standard_conforming_strings"].contains(&name)

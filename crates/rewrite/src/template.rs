@@ -62,6 +62,7 @@ pub struct Template {
     text: Arc<Spliced>,
     statements: Arc<[ClearedStatement]>,
     free: Arc<[Free]>,
+    calls_foreign: bool,
     /// Longest text that `enforce` reads.
     bytes: usize,
 }
@@ -103,6 +104,7 @@ impl Cleared {
             text: Arc::new(other.spliced().clone()),
             statements: Arc::clone(statements),
             free: Arc::clone(free),
+            calls_foreign: self.calls_foreign(),
             bytes: context.max_statement_bytes,
         };
         (template.fill(skeleton)? == *self).then_some(template)
@@ -172,7 +174,8 @@ impl Template {
             return None;
         }
         let text = Spliced { text: self.sql(skeleton)?, moved: self.moved(skeleton) };
-        Some(Cleared::new(text, Arc::clone(&self.statements), Arc::clone(&self.free)))
+        let (statements, free) = (Arc::clone(&self.statements), Arc::clone(&self.free));
+        Some(Cleared::new(text, statements, free, self.calls_foreign))
     }
 
     /// Whether a text differs from the template's in free constants alone.

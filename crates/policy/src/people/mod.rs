@@ -17,6 +17,7 @@ use crate::attribute::{AttributeType, AttributeValue};
 use crate::audience::{EVERYONE, known, names};
 use crate::grant::{self, StatementGrant};
 use crate::mistake::{MistakeKind, Place, Report};
+use crate::pooling::{self, PoolMode};
 use crate::sections::Section;
 use crate::yaml::{Entry, Fields, Node, Scalar};
 
@@ -52,6 +53,7 @@ pub(crate) struct User {
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) bypass: bool,
     pub(crate) statements: BTreeSet<StatementGrant>,
+    pub(crate) pool_mode: Option<PoolMode>,
 }
 
 /// Everyone whom the policy knows.
@@ -158,7 +160,7 @@ impl People {
     }
 
     fn read_user(&mut self, entry: &Entry, report: &mut Report) {
-        let keys = ["password", "groups", "roles", "attributes"];
+        let keys = ["password", "groups", "roles", "attributes", "pool_mode"];
         let mut user = User::default();
         let name = entry.key.text.as_str();
         if name.is_empty() || name.len() > 63 || name.contains('\0') {
@@ -169,6 +171,7 @@ impl People {
             user.verifier =
                 fields.optional("password").and_then(|node| verifier::read(node, report));
             user.roles = self.read_role_names(fields.optional("roles"), report);
+            user.pool_mode = pooling::read(fields.optional("pool_mode"), report);
             let groups = fields.optional("groups").and_then(|node| node.list("`groups`", report));
             let groups = names(groups.unwrap_or_default(), "a group", report);
             for scalar in &groups {

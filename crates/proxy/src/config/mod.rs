@@ -90,6 +90,8 @@ pub struct TlsConfig {
 /// Bounds on what clients may use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LimitsConfig {
+    /// Threads that run sessions.
+    pub workers: usize,
     /// Connections at once, those that are not authenticated yet too.
     pub max_connections: usize,
     /// Longest statement text in bytes.
@@ -109,6 +111,8 @@ pub struct LimitsConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
+            workers: std::thread::available_parallelism()
+                .map_or(1, |cores| (cores.get() / 2).max(1)),
             max_connections: 1000,
             max_statement_bytes: 1 << 20,
             max_message_bytes: 16 << 20,

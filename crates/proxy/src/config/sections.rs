@@ -36,6 +36,7 @@ const UPSTREAM_KEYS: &[&str] = &[
     "connect_timeout",
 ];
 const LIMIT_KEYS: &[&str] = &[
+    "workers",
     "max_connections",
     "max_statement_bytes",
     "max_message_bytes",
@@ -205,11 +206,13 @@ fn read_limits(node: &Node, base: &Path, report: &mut Report) -> LimitsConfig {
     };
     let mut reading = Reading { fields, report, base };
     let mut number = |key, low, high, default| reading.number(key, low, high).unwrap_or(default);
+    let workers = number("workers", 1, 256, default.workers);
     let max_connections = number("max_connections", 1, 100_000, default.max_connections);
     let statement = number("max_statement_bytes", 1024, 64 << 20, default.max_statement_bytes);
     let message = number("max_message_bytes", 64 << 10, 256 << 20, default.max_message_bytes);
     let mut wait = |key, default| reading.duration(key).unwrap_or(default);
     LimitsConfig {
+        workers,
         max_connections,
         max_statement_bytes: statement,
         max_message_bytes: message,

@@ -19,8 +19,7 @@ use crate::event::{Event, emit};
 use crate::frame::Limits;
 use crate::link::{Link, Stream};
 use crate::message::Report;
-use crate::pool::{self, LeaseError};
-use crate::session::{Parts, Session, Who};
+use crate::session::{Parts, Session, Stop, Who};
 use crate::startup::{self, Opening, Startup, StartupError};
 
 /// For an error message to a client that does not read.
@@ -148,25 +147,19 @@ async fn session(
         Ok(who) => who,
         Err(report) => return Err(denied(link, report)),
     };
-    let lease = match pool::lease(&who.database.pool).await {
-        Ok(lease) => lease,
-        Err(error) => {
-            tracing::warn!(%error, upstream = who.database.upstream.name, "no upstream connection");
-            return Err(denied(link, lease_report(&error)));
-        }
-    };
     let limits = shared.config.limits;
-    let ticket = shared.cancels.register(&who.database.upstream, &lease.key, startup.minor);
+    let ticket = shared.cancels.register(&who.database.upstream, startup.minor);
     let parts = Parts {
         client: link,
-        lease,
         who,
         settings: startup.settings.clone(),
         ticket,
         limits: Limits { message: limits.max_message_bytes, statement: limits.max_statement_bytes },
-        stopping: shared.stopping.subscribe(),
+        adopt_timeout: limits.queue_timeout,
+        stop: Stop::new(shared.stopping.subscribe()),
     };
-    let starting = tokio::time::timeout(limits.queue_timeout, Session::start(parts)).await;
+    // Waiting for a connection has its own deadline.
+    let starting = tokio::time::timeout(2 * limits.queue_timeout, Session::start(parts)).await;
     match starting {
         Ok(Ok(session)) => {
             emit(&Event::Connected {
@@ -215,14 +208,5 @@ fn denial_report(database: &str, usable: &[String]) -> Report {
         report
     } else {
         report.hint(format!("You may use: {}.", usable.join(", ")))
-    }
-}
-
-fn lease_report(error: &LeaseError) -> Report {
-    match error {
-        LeaseError::Busy => Report::fatal("53300", "no upstream connection came free in time"),
-        LeaseError::Upstream(_) => {
-            Report::fatal("08006", "the upstream database cannot be reached")
-        }
     }
 }

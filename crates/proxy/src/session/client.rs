@@ -14,12 +14,12 @@ use bytes::BytesMut;
 use pgcordon_policy::ConnectDenial;
 use pgcordon_rewrite::{ClearedStatement, StatementKind};
 
-use super::names::{Form, Prepared};
+use super::names::{Form, Prepared, Slot};
 use super::pending::{Asks, Pending};
 use super::{Batch, End, HIGH_WATER, Session};
 use crate::frame::{Frame, Step};
 use crate::message::{self, Report, Status};
-use crate::wire::{Own, Wire};
+use crate::wire::Own;
 
 /// What the next message has to wait for.
 ///
@@ -29,6 +29,7 @@ use crate::wire::{Own, Wire};
 /// | no                    | Sync, Flush, Terminate    | -                                | `Take`        |
 /// | no                    | COPY data                 | answers due, COPY not started    | `Wait`        |
 /// | no                    | any other                 | batch failed                     | `Take`        |
+/// | no                    | any other                 | no upstream connection           | `Hold`        |
 /// | no                    | any other                 | answers due that change meanings | `WaitFlushed` |
 /// | no                    | any other                 | path or settings unknown         | `Ask`         |
 /// | no                    | any other                 | none of these                    | `Take`        |
@@ -38,6 +39,8 @@ enum Gate {
     Wait,
     /// As `Wait`, and PostgreSQL must be made to answer.
     WaitFlushed,
+    /// A connection must be taken first.
+    Hold,
     Ask(Asks),
 }
 
@@ -52,6 +55,11 @@ impl Session {
                 Gate::WaitFlushed => {
                     self.flush_upstream();
                     return Ok(taken);
+                }
+                Gate::Hold => {
+                    let held = self.take_upstream().await;
+                    held.map_err(|error| End::Fatal(error.report()))?;
+                    continue;
                 }
                 Gate::Ask(asks) => {
                     self.ask(asks);
@@ -68,8 +76,8 @@ impl Session {
     }
 
     fn gate(&mut self) -> Gate {
-        if self.lease.link.outbound.len() >= HIGH_WATER || self.client.outbound.len() >= HIGH_WATER
-        {
+        let upstream = self.lease.as_ref().map_or(0, |lease| lease.link.outbound.len());
+        if upstream >= HIGH_WATER || self.client.outbound.len() >= HIGH_WATER {
             return Gate::Wait;
         }
         if self.queue.is_full() {
@@ -83,6 +91,7 @@ impl Session {
                 if due { Gate::Wait } else { Gate::Take }
             }
             Some(_) if matches!(self.batch, Batch::Failed { .. }) => Gate::Take,
+            Some(_) if self.lease.is_none() => Gate::Hold,
             Some(_) if self.queue.has_barrier() => Gate::WaitFlushed,
             Some(_) => self.gate_of_statements(),
         }
@@ -108,7 +117,7 @@ impl Session {
     /// Makes PostgreSQL answer everything pending, without ending the batch.
     fn flush_upstream(&mut self) {
         if !self.flushed {
-            Wire(&mut self.lease.link.outbound).flush();
+            self.wire().flush();
             self.flushed = true;
         }
     }
@@ -183,24 +192,42 @@ impl Session {
     async fn on_query(&mut self, frame: &Frame) -> Result<(), End> {
         let verdict = match message::read_query(&frame.body) {
             Ok(text) => {
+                self.refresh_who()?;
+                if std::str::from_utf8(text).is_ok_and(|text| self.run_alike(text)) {
+                    return Ok(());
+                }
                 let before = self.batch;
-                let verdict = self.clear(text, bytes::Bytes::new()).await?;
+                let verdict = self.clear(text, &[]).await?;
                 self.end_renewal(before);
                 verdict.and_then(|prepared| self.admit_in_failed(prepared))
             }
             Err(malformed) => Err(Report::error("08P01", malformed.to_string())),
         };
         match verdict {
-            Ok(prepared) => {
-                Wire(&mut self.lease.link.outbound).query(&prepared.cleared);
-                self.names.drop_unnamed();
-                self.batch = Batch::Closed;
-                self.flushed = true;
-                self.push(Pending::Query { prepared: Arc::new(prepared), index: 0 });
-            }
+            Ok(prepared) => self.send_query(Arc::new(prepared)),
             Err(report) => self.refuse_simple(report),
         }
         Ok(())
+    }
+
+    /// A text that was sent before runs as a prepared statement: PostgreSQL has parsed and planned it already.
+    fn send_query(&mut self, prepared: Arc<Prepared>) {
+        let shared = self.batch == Batch::Closed
+            && self.status != Status::Failed
+            && prepared.is_promotable()
+            && prepared.judged.is_asked_again();
+        if shared {
+            return self.run_shared(prepared, &[0; 4]);
+        }
+        let before = self.batch;
+        self.place_holders(&prepared);
+        self.end_renewal(before);
+        self.names.drop_unnamed();
+        self.upstream().statements.unnamed = None;
+        self.wire().query(&prepared.cleared);
+        self.batch = Batch::Closed;
+        self.flushed = true;
+        self.push(Pending::Query { prepared, index: 0, shared: false });
     }
 
     /// In a failed transaction the search_path cannot be asked for. Once it has changed there, a text may end the
@@ -224,14 +251,14 @@ impl Session {
     pub(super) async fn clear(
         &mut self,
         text: &[u8],
-        types: bytes::Bytes,
+        types: &[u8],
     ) -> Result<Result<Prepared, Report>, End> {
         self.refresh_who()?;
         let Ok(text) = std::str::from_utf8(text) else {
             let report = Report::error("22021", "invalid byte sequence for encoding \"UTF8\"");
             return Ok(Err(self.who.refused("encoding", "", report)));
         };
-        match self.judge(text.into(), types, Form::Text).await? {
+        match self.judge(text, types, Form::Text).await? {
             Ok(prepared) => self.link(prepared).await,
             Err(report) => Ok(Err(report)),
         }
@@ -240,22 +267,19 @@ impl Session {
     /// Judges a text alone, without what its names stand for.
     pub(super) async fn judge(
         &mut self,
-        text: Arc<str>,
-        types: bytes::Bytes,
+        text: &str,
+        types: &[u8],
         form: Form,
     ) -> Result<Result<Prepared, Report>, End> {
         self.refresh_who()?;
-        Ok(self.who.judge(&mut self.path, &text, &crate::message::type_oids(&types)).await.map(
-            |cleared| Prepared {
-                text,
-                cleared,
-                types,
-                epoch: self.who.state.epoch,
-                path: self.path.generation(),
-                form,
-                links: HashMap::new(),
-            },
-        ))
+        Ok(self.who.judge(&mut self.path, text, types).await.map(|judged| Prepared {
+            judged,
+            path: self.path.generation(),
+            form,
+            slot: Slot::Own,
+            links: HashMap::new(),
+            sent: None,
+        }))
     }
 
     /// Somebody who may not connect any more does not go on.
@@ -289,7 +313,7 @@ impl Session {
             self.push(Pending::Local(bytes));
             return;
         }
-        Wire(&mut self.lease.link.outbound).own_query(Own::Fail);
+        self.wire().own_query(Own::Fail);
         self.names.drop_unnamed();
         self.batch = Batch::Closed;
         self.flushed = true;
@@ -305,7 +329,7 @@ impl Session {
             self.batch = Batch::Failed { upstream: false };
             return;
         }
-        let mut wire = Wire(&mut self.lease.link.outbound);
+        let mut wire = self.wire();
         wire.own_parse(Own::Fail);
         wire.flush();
         self.flushed = true;
@@ -314,12 +338,12 @@ impl Session {
     }
 
     fn on_sync(&mut self) {
-        if self.batch == (Batch::Failed { upstream: false }) {
+        if self.batch == (Batch::Failed { upstream: false }) || self.lease.is_none() {
             let mut bytes = BytesMut::new();
             self.status.put(&mut bytes);
             self.push(Pending::Local(bytes));
         } else {
-            Wire(&mut self.lease.link.outbound).sync();
+            self.wire().sync();
             // PostgreSQL ignores it while it waits for rows.
             if !self.copy_in {
                 self.push(Pending::Sync { ours: false });
@@ -336,7 +360,7 @@ impl Session {
         if !self.copy_in {
             return;
         }
-        Wire(&mut self.lease.link.outbound).copy(frame.tag, &frame.body);
+        self.wire().copy(frame.tag, &frame.body);
         if frame.tag != b'd' {
             self.copy_in = false;
         }

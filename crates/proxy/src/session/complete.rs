@@ -22,7 +22,7 @@ impl Session {
     /// CommandComplete, EmptyQueryResponse, PortalSuspended.
     pub(super) fn on_complete(&mut self, frame: &Frame) -> Result<(), End> {
         let (prepared, at) = match self.queue.front_mut() {
-            Some(Pending::Query { prepared, index }) if frame.tag != b's' => {
+            Some(Pending::Query { prepared, index, .. }) if frame.tag != b's' => {
                 let at = *index;
                 *index += 1;
                 (Some(prepared.clone()), at)
@@ -35,6 +35,7 @@ impl Session {
             _ => return Err(fault("unexpected message", frame.tag)),
         };
         self.forward(frame);
+        self.traces |= prepared.as_deref().is_none_or(|prepared| prepared.leaves_traces());
         if frame.tag != b's' {
             self.copy_in = false;
             match prepared.as_deref().and_then(|one| one.statement(at)) {
@@ -49,16 +50,24 @@ impl Session {
     }
 
     fn completed(&mut self, statement: &ClearedStatement, link: Option<Arc<Prepared>>, tag: &[u8]) {
+        let lasting = statement.settings.iter().filter_map(|name| pgcordon_rewrite::lasting(name));
+        self.touched.extend(lasting);
         match &statement.effect {
             Effect::None => {}
             Effect::SearchPath { .. } | Effect::ResetSearchPath => self.path.changed(),
             Effect::ResetAll => self.settings_lost(),
             Effect::DiscardAll => {
                 self.settings_lost();
+                self.upstream().statements.clear();
                 self.names.deallocate(None);
                 self.names.close(None);
             }
-            Effect::Deallocate(name) => self.names.deallocate(name.as_deref()),
+            Effect::Deallocate(name) => {
+                self.names.deallocate(name.as_deref());
+                if name.is_none() {
+                    self.upstream().statements.clear();
+                }
+            }
             Effect::Close(name) => self.names.close(name.as_deref()),
             Effect::Keep(kept) => self.kept(kept, link),
         }
@@ -94,13 +103,17 @@ impl Session {
 
     fn settings_lost(&mut self) {
         self.path.changed();
+        self.settings = self.startup.clone();
+        self.settings_changed();
         self.reapply = self.settings.statement().is_some();
     }
 
     /// CopyInResponse, CopyOutResponse, CopyDone.
     pub(super) fn on_copy(&mut self, frame: &Frame) -> Result<(), End> {
         let statement = match self.queue.front() {
-            Some(Pending::Query { prepared, index }) => prepared.cleared.statements().get(*index),
+            Some(Pending::Query { prepared, index, .. }) => {
+                prepared.cleared.statements().get(*index)
+            }
             Some(Pending::Execute(prepared)) => prepared.as_deref().and_then(Prepared::single),
             _ => return Err(fault("unexpected message", frame.tag)),
         };
@@ -125,6 +138,16 @@ impl Session {
                 b'1' | b'2' | b'C' => {}
                 b'3' if *closed == 0 => *closed = 1,
                 b'3' => {
+                    self.queue.pop();
+                }
+                tag => return Err(fault("unexpected message", tag)),
+            }
+            return Ok(());
+        }
+        if let Some(Pending::Placeholder { closed }) = self.queue.front_mut() {
+            match frame.tag {
+                b'3' if !*closed => *closed = true,
+                b'1' => {
                     self.queue.pop();
                 }
                 tag => return Err(fault("unexpected message", tag)),

@@ -10,15 +10,17 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use pgcordon_rewrite::RowShape;
+use pgcordon_policy::PoolMode;
+use pgcordon_rewrite::{Effect, RowShape};
 
-use super::names::{Form, Kind, Prepared};
+use super::names::{Change, Form, Kind, Prepared, Slot};
 use super::pending::Pending;
 use super::{Batch, End, Session};
 use crate::frame::{Frame, Malformed};
-use crate::message::{Bind, Execute, Parse, Report, Target};
-use crate::wire::{Wire, is_reserved};
+use crate::judged::{Judged, Sharing};
+use crate::message::{Bind, Execute, Parse, Report, Status, Target};
+use crate::statements::{NameBuffer, Reading, Shared};
+use crate::wire::is_reserved;
 
 /// Done, or what the client gets instead.
 type Outcome = Result<(), Report>;
@@ -40,11 +42,24 @@ pub(super) fn unknown(kind: Kind, name: &[u8]) -> Report {
     }
 }
 
+fn exists(name: &[u8]) -> Report {
+    let name = String::from_utf8_lossy(name);
+    Report::error("42P05", format!("prepared statement \"{name}\" already exists"))
+}
+
+/// The same for this session alone, where it cannot be shared.
+fn owned(judged: Arc<Judged>) -> Arc<Judged> {
+    match judged.sharing {
+        Sharing::Everybody | Sharing::SameSettings => judged,
+        Sharing::Nobody => Arc::new(judged.alone()),
+    }
+}
+
 impl Session {
     pub(super) async fn on_extended(&mut self, frame: &Frame) -> Result<Outcome, End> {
         match frame.tag {
             b'P' => match Parse::read(&frame.body) {
-                Ok(parse) => self.on_parse(&frame.body, parse).await,
+                Ok(parse) => self.on_parse(parse).await,
                 Err(error) => Ok(Err(malformed(error))),
             },
             b'B' => match Bind::read(&frame.body) {
@@ -71,24 +86,152 @@ impl Session {
         self.push(pending);
     }
 
-    async fn on_parse(&mut self, body: &Bytes, parse: Parse<'_>) -> Result<Outcome, End> {
+    async fn on_parse(&mut self, parse: Parse<'_>) -> Result<Outcome, End> {
         if let Err(report) = self.admit(parse.name) {
             return Ok(Err(report));
         }
-        let types = body.slice_ref(parse.types);
-        let types = Bytes::copy_from_slice(&types);
-        let prepared = match self.clear(parse.text, types).await? {
-            Ok(prepared) => Arc::new(prepared),
+        let mut prepared = match self.clear(parse.text, parse.types).await? {
+            Ok(prepared) => prepared,
             Err(report) => return Ok(Err(report)),
         };
-        self.send_parse(parse.name, prepared, false);
+        prepared.slot = self.slot(parse.name, &prepared);
+        if prepared.slot == Slot::Shared {
+            if !parse.name.is_empty() && self.names.find(Kind::Statement, parse.name).is_some() {
+                return Ok(Err(exists(parse.name)));
+            }
+            prepared.judged = owned(prepared.judged);
+        }
+        self.send_parse(parse.name, Arc::new(prepared), false);
         Ok(Ok(()))
     }
 
+    /// | pool mode   | name  | text               | slot      |
+    /// |-------------|-------|--------------------|-----------|
+    /// | any         | none  | sent before, plain | `Shared`  |
+    /// | any         | none  | any other          | `Unnamed` |
+    /// | session     | given | any                | `Own`     |
+    /// | transaction | given | any                | `Shared`  |
+    fn slot(&self, name: &[u8], prepared: &Prepared) -> Slot {
+        match (self.mode(), name.is_empty()) {
+            (_, true) if prepared.is_promotable() && prepared.judged.is_asked_again() => {
+                Slot::Shared
+            }
+            (_, true) => Slot::Unnamed,
+            (PoolMode::Session, false) => Slot::Own,
+            (PoolMode::Transaction, false) => Slot::Shared,
+        }
+    }
+
     pub(super) fn send_parse(&mut self, name: &[u8], prepared: Arc<Prepared>, ours: bool) {
-        Wire(&mut self.lease.link.outbound).parse(name, &prepared.cleared, &prepared.types);
         let change = self.names.set(Kind::Statement, name, Some(prepared.clone()));
-        self.sent(Pending::Parse { change, prepared, ours });
+        if prepared.slot == Slot::Shared {
+            let statement = self.shared(&prepared);
+            // A transaction that has failed takes no statement, not even one that is there.
+            if self.status != Status::Failed && self.upstream().statements.has(statement) {
+                self.sent(Pending::Done { tag: b'1', change });
+            } else {
+                self.parse_shared(&prepared, Some(change), ours);
+            }
+            return;
+        }
+        if prepared.slot == Slot::Unnamed {
+            self.upstream().statements.unnamed = Some(prepared.id);
+        }
+        self.wire().parse(name, &prepared.cleared, &prepared.types);
+        self.sent(Pending::Parse { change: Some(change), prepared, ours });
+    }
+
+    /// The name of a statement that is shared.
+    pub(super) fn shared(&self, prepared: &Prepared) -> Shared {
+        let reading = match prepared.sharing {
+            Sharing::Everybody => Reading::default(),
+            Sharing::SameSettings | Sharing::Nobody => self.reading,
+        };
+        Shared { id: prepared.id, reading }
+    }
+
+    fn parse_shared(&mut self, prepared: &Arc<Prepared>, change: Option<Change>, ours: bool) {
+        let mut name = NameBuffer::default();
+        let statement = self.shared(prepared);
+        if let Some(oldest) = self.upstream().statements.add(statement) {
+            self.wire().close(b'S', oldest.name(&mut name));
+            self.sent(Pending::Close { change: None, ours: true });
+        }
+        let name = statement.name(&mut name);
+        self.wire().parse(name, &prepared.cleared, &prepared.types);
+        self.sent(Pending::Parse { change, prepared: prepared.clone(), ours });
+    }
+
+    /// Has this connection prepare a shared statement, if it has not yet.
+    pub(super) fn ensure_shared(&mut self, prepared: &Arc<Prepared>) {
+        let statement = self.shared(prepared);
+        if !self.upstream().statements.has(statement) {
+            self.parse_shared(prepared, None, true);
+        }
+    }
+
+    /// The name under which this connection has a statement, after having it prepare it if need be.
+    fn upstream_name<'n>(
+        &mut self,
+        name: &'n [u8],
+        prepared: Option<&Arc<Prepared>>,
+        buffer: &'n mut NameBuffer,
+    ) -> &'n [u8] {
+        match prepared.map(|prepared| (prepared.slot, prepared)) {
+            None | Some((Slot::Own, _)) => name,
+            Some((Slot::Shared, prepared)) => {
+                self.ensure_shared(prepared);
+                self.shared(prepared).name(buffer)
+            }
+            Some((Slot::Unnamed, prepared)) => {
+                if self.upstream().statements.unnamed != Some(prepared.id) {
+                    self.upstream().statements.unnamed = Some(prepared.id);
+                    self.wire().parse(b"", &prepared.cleared, &prepared.types);
+                    let prepared = prepared.clone();
+                    self.sent(Pending::Parse { change: None, prepared, ours: true });
+                }
+                b""
+            }
+        }
+    }
+
+    /// What was to be prepared is not: it failed, or was skipped.
+    pub(super) fn unprepared(&mut self, prepared: &Prepared) {
+        let statement = self.shared(prepared);
+        let Some(lease) = &mut self.lease else { return };
+        match prepared.slot {
+            Slot::Own => {}
+            // A simple query, or a statement that is shared by then.
+            Slot::Unnamed => lease.statements.unnamed = None,
+            Slot::Shared => {}
+        }
+        lease.statements.forget(statement);
+    }
+
+    /// EXECUTE names a statement that PostgreSQL has under another name: it is prepared under the client's as well, and
+    /// keeps the connection until the client gives it up.
+    pub(super) fn make_own(&mut self, name: &[u8], prepared: &Prepared) -> Arc<Prepared> {
+        let own = Arc::new(Prepared { slot: Slot::Own, ..prepared.clone() });
+        self.wire().close(b'S', name);
+        self.wire().parse(name, &own.cleared, &own.types);
+        self.sent(Pending::Placeholder { closed: false });
+        self.names.set(Kind::Statement, name, Some(own.clone()));
+        own
+    }
+
+    /// DEALLOCATE names a statement that PostgreSQL has under another name: one of the client's name is made for it.
+    pub(super) fn place_holders(&mut self, prepared: &Prepared) {
+        if self.mode() == PoolMode::Session {
+            return;
+        }
+        for statement in prepared.cleared.statements() {
+            let Effect::Deallocate(Some(name)) = &statement.effect else { continue };
+            let known = self.names.find(Kind::Statement, name.as_bytes());
+            if known.is_some_and(|known| known.slot == Slot::Shared) {
+                self.wire().placeholder(name.as_bytes());
+                self.sent(Pending::Placeholder { closed: false });
+            }
+        }
     }
 
     /// Names that we use ourselves, or one too many.
@@ -138,7 +281,12 @@ impl Session {
         };
         self.said.push(bind.parameters);
         let formats = result_formats(bind.formats, prepared.as_deref());
-        Wire(&mut self.lease.link.outbound).bind(&bind, &formats);
+        if let Some(prepared) = &prepared {
+            self.place_holders(prepared);
+        }
+        let mut buffer = NameBuffer::default();
+        let name = self.upstream_name(bind.statement, prepared.as_ref(), &mut buffer);
+        self.wire().bind(&bind, name, &formats);
         let change = self.names.set(Kind::Portal, bind.portal, prepared.clone());
         self.sent(Pending::Bind { change: Some(change), prepared });
         Ok(Ok(()))
@@ -148,14 +296,16 @@ impl Session {
         match target {
             Target::Statement(name) => match self.fresh(name).await? {
                 Ok(prepared) => {
-                    Wire(&mut self.lease.link.outbound).describe(b'S', name);
+                    let mut buffer = NameBuffer::default();
+                    let name = self.upstream_name(name, prepared.as_ref(), &mut buffer);
+                    self.wire().describe(b'S', name);
                     self.sent(Pending::DescribeStatement(prepared));
                     Ok(Ok(()))
                 }
                 Err(report) => Ok(Err(report)),
             },
             Target::Portal(name) => Ok(self.portal(name).map(|prepared| {
-                Wire(&mut self.lease.link.outbound).describe(b'P', name);
+                self.wire().describe(b'P', name);
                 self.sent(Pending::DescribePortal(prepared));
             })),
         }
@@ -180,7 +330,7 @@ impl Session {
             Some(RowShape::DropRows) => 0,
             Some(RowShape::AsIs | RowShape::DropLastColumn) | None => execute.max_rows,
         };
-        Wire(&mut self.lease.link.outbound).execute(execute.portal, max_rows);
+        self.wire().execute(execute.portal, max_rows);
         self.sent(Pending::Execute(prepared));
         Ok(())
     }
@@ -190,9 +340,15 @@ impl Session {
             Target::Statement(name) => (Kind::Statement, b'S', name),
             Target::Portal(name) => (Kind::Portal, b'P', name),
         };
-        Wire(&mut self.lease.link.outbound).close(code, name);
+        let known = self.names.find(kind, name);
         let change = self.names.set(kind, name, None);
-        self.sent(Pending::Close { change, ours: false });
+        // A shared statement stays for the others.
+        if kind == Kind::Statement && known.is_some_and(|known| known.slot == Slot::Shared) {
+            self.sent(Pending::Done { tag: b'3', change });
+            return;
+        }
+        self.wire().close(code, name);
+        self.sent(Pending::Close { change: Some(change), ours: false });
     }
 }
 

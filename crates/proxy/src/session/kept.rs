@@ -15,11 +15,10 @@ use std::sync::Arc;
 
 use pgcordon_rewrite::{ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
 
-use super::names::{Form, Kind, Prepared};
+use super::names::{Form, Kind, Prepared, Slot};
 use super::pending::Pending;
 use super::{Batch, End, Session};
 use crate::message::{Report, Status};
-use crate::wire::Wire;
 
 /// Done, or what the client gets instead.
 type Outcome<T> = Result<Result<T, Report>, End>;
@@ -121,7 +120,7 @@ impl Session {
         let alone = if whole.cleared.statements().len() == 1 {
             Prepared { form: Form::Kept, links: HashMap::new(), ..whole.clone() }
         } else {
-            match self.judge(kept.text.as_str().into(), whole.types.clone(), Form::Kept).await? {
+            match self.judge(&kept.text, &whole.types, Form::Kept).await? {
                 Ok(alone) => alone,
                 Err(report) => return Ok(Err(report)),
             }
@@ -150,6 +149,14 @@ impl Session {
                     Err(report) => return Ok(Err(report)),
                 }
             }
+        };
+        let known = match known.slot {
+            Slot::Shared if self.status == Status::Failed => {
+                let message = "current transaction is aborted, commands ignored until end of transaction block";
+                return Ok(Err(Report::error("25P02", message)));
+            }
+            Slot::Shared => self.make_own(name.as_bytes(), &known),
+            Slot::Own | Slot::Unnamed => known,
         };
         // A prepared SET, or another EXECUTE, would take effect unseen.
         if known.single().is_some_and(|statement| is_query(statement.kind)) {
@@ -181,7 +188,7 @@ impl Session {
         if known.epoch == self.who.state.epoch {
             return Ok(Ok(Some(known)));
         }
-        let again = self.judge(known.text.clone(), known.types.clone(), known.form).await?;
+        let again = self.judge(&known.text, &known.types, known.form).await?;
         match again {
             Ok(again) if again.cleared.sql() == known.cleared.sql() => Ok(Ok(Some(known))),
             Ok(_) | Err(_) => {
@@ -207,11 +214,12 @@ impl Session {
         if old.epoch == self.who.state.epoch && old.path == self.path.generation() {
             return Ok(Ok(old));
         }
-        let new = match self.judge(old.text.clone(), old.types.clone(), old.form).await? {
-            Ok(new) => Arc::new(new),
+        let new = match self.judge(&old.text, &old.types, old.form).await? {
+            Ok(new) => Arc::new(Prepared { slot: old.slot, ..new }),
             Err(report) => return Ok(Err(report)),
         };
-        if new.cleared.sql() == old.cleared.sql() {
+        // Where it is not under the client's name, it is prepared before it is used.
+        if new.cleared.sql() == old.cleared.sql() || old.slot != Slot::Own {
             self.names.set(Kind::Statement, name, Some(new.clone()));
             return Ok(Ok(new));
         }
@@ -222,14 +230,14 @@ impl Session {
         }
         let closed = self.batch == Batch::Closed;
         if !name.is_empty() {
-            Wire(&mut self.lease.link.outbound).close(b'S', name);
-            let change = self.names.set(Kind::Statement, name, None);
+            self.wire().close(b'S', name);
+            let change = Some(self.names.set(Kind::Statement, name, None));
             self.sent(Pending::Close { change, ours: true });
         }
         match new.form {
             Form::Text => self.send_parse(name, new.clone(), true),
             Form::Kept => {
-                Wire(&mut self.lease.link.outbound).cleared_sequence(&new.cleared);
+                self.wire().cleared_sequence(&new.cleared);
                 let change = self.names.set(Kind::Statement, name, Some(new.clone()));
                 let prepared = new.clone();
                 self.sent(Pending::Prepare { change, prepared, closed: 0, simple: closed });
@@ -241,7 +249,7 @@ impl Session {
     /// A simple query ends what `renew` has sent before it: an error in it must not swallow the query.
     pub(super) fn end_renewal(&mut self, before: Batch) {
         if before == Batch::Closed && self.batch == Batch::Open {
-            Wire(&mut self.lease.link.outbound).sync();
+            self.wire().sync();
             self.push(Pending::Sync { ours: true });
             self.batch = Batch::Closed;
             self.flushed = true;

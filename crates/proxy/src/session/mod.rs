@@ -8,32 +8,38 @@
 //! - Each buffer is bounded: a side that does not read stops the other side from being read.
 //! - Answers keep the order of the messages, our own among them.
 
+mod alike;
 mod client;
 mod complete;
 mod extended;
+mod hold;
 mod kept;
 mod names;
 mod path;
 mod pending;
 mod relay;
 mod said;
+mod stop;
 mod verdict;
 
 use std::io;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use deadpool::managed::Object;
-use tokio::sync::watch;
 
 use crate::cancel::Ticket;
+use crate::config::UpstreamConfig;
 use crate::event::{Event, emit};
 use crate::frame::{Decoder, FrameError, Limits, Malformed};
+use crate::greeting::Greeting;
 use crate::link::Link;
 use crate::message::{Report, Status};
-use crate::pool::{self, Lease};
+use crate::pool::Lease;
 use crate::settings::Settings;
-use crate::upstream::{self, UpstreamError};
+use crate::statements::Reading;
+use crate::upstream::{self, Upstream};
 use crate::wire::{Own, Wire};
 
 use names::Names;
@@ -41,6 +47,7 @@ use path::SearchPath;
 use pending::{Asks, Pending, Queue};
 use relay::Relaying;
 use said::Said;
+pub(crate) use stop::Stop;
 pub(crate) use verdict::Who;
 
 /// Bytes waiting for a slow reader before the other side is not read any more.
@@ -89,13 +96,13 @@ impl From<Malformed> for End {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) client: Link,
-    pub(crate) lease: Lease,
     pub(crate) who: Who,
     pub(crate) settings: Settings,
     pub(crate) ticket: Ticket,
     pub(crate) limits: Limits,
-    /// `true` once the proxy is stopping.
-    pub(crate) stopping: watch::Receiver<bool>,
+    /// How long PostgreSQL may take to adopt the settings.
+    pub(crate) adopt_timeout: Duration,
+    pub(crate) stop: Stop,
 }
 
 /// Where the client is within a batch of the extended protocol.
@@ -113,11 +120,24 @@ enum Batch {
 #[derive(Debug)]
 pub(crate) struct Session {
     client: Link,
-    lease: Lease,
+    /// `None` between transactions, in transaction mode.
+    lease: Option<Lease>,
     who: Who,
+    /// Of the startup packet: what RESET ALL goes back to.
+    startup: Settings,
+    /// What the session has set.
     settings: Settings,
+    /// The same as one statement.
+    settings_text: Arc<str>,
+    /// How literals are read under them.
+    reading: Reading,
+    /// Settings that the transaction may have changed.
+    touched: Vec<&'static str>,
+    /// It may have left something in the connection that is not tracked.
+    traces: bool,
+    adopt_timeout: Duration,
     ticket: Ticket,
-    stopping: watch::Receiver<bool>,
+    stop: Stop,
     decoder: Decoder,
     queue: Queue,
     names: Names,
@@ -142,14 +162,20 @@ pub(crate) struct Session {
 impl Session {
     /// Applies the client's settings, learns the search_path, and greets the client.
     pub(crate) async fn start(parts: Parts) -> Result<Self, (Link, Report)> {
-        let Parts { client, lease, who, settings, ticket, limits, stopping } = parts;
+        let Parts { client, who, settings, ticket, limits, adopt_timeout, stop } = parts;
         let mut session = Self {
             client,
-            lease,
+            lease: None,
             who,
+            startup: settings.clone(),
+            settings_text: settings.statement().unwrap_or_default().into(),
+            reading: settings.reading(),
             settings,
+            touched: Vec::new(),
+            traces: false,
+            adopt_timeout,
             ticket,
-            stopping,
+            stop,
             decoder: Decoder::new(limits),
             queue: Queue::default(),
             names: Names::default(),
@@ -164,32 +190,24 @@ impl Session {
             catalog_touched: false,
             own_failures: 0,
         };
-        match session.prepare().await {
-            Ok(()) => {
-                session.greet();
+        match session.greeting().await {
+            Ok(greeting) => {
+                session.greet(&greeting);
                 Ok(session)
             }
             Err(error) => {
-                drop(Object::take(session.lease));
-                Err((session.client, start_report(&error)))
+                tracing::warn!(%error, upstream = session.who.database.upstream.name, "no upstream connection");
+                session.lease.take().map(Object::take);
+                Err((session.client, error.report()))
             }
         }
     }
 
-    async fn prepare(&mut self) -> Result<(), UpstreamError> {
-        self.lease.clean = false;
-        if self.settings.statement().is_some() {
-            self.lease.run(Own::Settings(&self.settings)).await?;
-        }
-        let shown = self.lease.run(Own::ShowSearchPath).await?.unwrap_or_default();
-        let user = &self.who.database.upstream.user;
-        self.path.show(&shown, &self.who.state.snapshot, user);
-        Ok(())
-    }
-
     /// ParameterStatus, BackendKeyData, ReadyForQuery.
-    fn greet(&mut self) {
-        for (name, value) in &self.lease.parameters {
+    fn greet(&mut self, greeting: &Greeting) {
+        let user = &self.who.database.upstream.user;
+        self.path.show(&greeting.path, &self.who.state.snapshot, user);
+        for (name, value) in &greeting.parameters {
             if let Some(value) = relay::reported(name, value, &self.who) {
                 crate::message::put_parameter(&mut self.client.outbound, name, value);
             }
@@ -213,12 +231,13 @@ impl Session {
     async fn turn(&mut self) -> Result<(), End> {
         loop {
             let relayed = self.relay()?;
+            self.rest().await?;
             let taken = self.take_messages().await?;
             if !relayed && !taken {
                 break;
             }
         }
-        if *self.stopping.borrow() && self.is_at_rest() {
+        if self.stop.is_asked() && self.is_at_rest() {
             return Err(End::Shutdown);
         }
         self.wait().await
@@ -235,64 +254,64 @@ impl Session {
             && self.batch == Batch::Closed
             && !self.copy_in
             && self.relaying == Relaying::Nothing
-            && self.lease.link.inbound.is_empty()
-            && !self.lease.link.wants_drain()
+            && self
+                .lease
+                .as_ref()
+                .is_none_or(|lease| lease.link.inbound.is_empty() && !lease.link.wants_drain())
+    }
+
+    /// Where messages go upstream. Taking a message sees to it that there is a connection: `client::Gate::Hold`.
+    fn wire(&mut self) -> Wire<'_> {
+        Wire(&mut self.upstream().link.outbound)
+    }
+
+    fn upstream(&mut self) -> &mut Upstream {
+        self.lease
+            .as_mut()
+            .expect("a message that needs PostgreSQL is taken with a connection only")
     }
 
     /// Waits until bytes moved in any direction, or the proxy is asked to stop. Safe to drop.
     async fn wait(&mut self) -> Result<(), End> {
-        let (client, upstream) = (&mut self.client, &mut self.lease.link);
-        let read_client = client.inbound.len() < READ_AHEAD || self.decoder.wants(&client.inbound);
+        let Self { client, lease, stop, decoder, .. } = self;
+        let mut upstream = lease.as_mut().map(|lease| &mut lease.link);
+        let read_client = client.inbound.len() < READ_AHEAD || decoder.wants(&client.inbound);
         let read_upstream = client.outbound.len() < HIGH_WATER;
-        let moved = std::future::poll_fn(|context| {
-            let mut moved = false;
-            if client.wants_drain() {
-                moved |=
-                    ready_io(client.poll_drain(context)).map_err(|_| End::ClientGone)?.is_some();
-            }
-            if upstream.wants_drain() {
-                let drained = ready_io(upstream.poll_drain(context));
-                moved |= drained.map_err(|_| End::UpstreamGone)?.is_some();
+        // Whoever waits for room goes on once there is some.
+        let is_full = |link: &Link| link.outbound.len() >= HIGH_WATER;
+        let awaited = is_full(client) || upstream.as_ref().is_some_and(|link| is_full(link));
+        std::future::poll_fn(|context| {
+            let mut moved = stop.poll(context);
+            moved |= drain(client, context, awaited).map_err(|_| End::ClientGone)?;
+            if let Some(upstream) = &mut upstream {
+                moved |= drain(upstream, context, awaited).map_err(|_| End::UpstreamGone)?;
             }
             if read_client {
-                match ready_io(client.poll_fill(context)) {
-                    Ok(None) => {}
-                    Ok(Some(0)) | Err(_) => return Poll::Ready(Err(End::ClientGone)),
-                    Ok(Some(_)) => moved = true,
-                }
+                moved |= fill(client, context).map_err(|_| End::ClientGone)?;
             }
-            if read_upstream {
-                match ready_io(upstream.poll_fill(context)) {
-                    Ok(None) => {}
-                    Ok(Some(0)) | Err(_) => return Poll::Ready(Err(End::UpstreamGone)),
-                    Ok(Some(_)) => moved = true,
-                }
+            if read_upstream && let Some(upstream) = &mut upstream {
+                moved |= fill(upstream, context).map_err(|_| End::UpstreamGone)?;
             }
             if moved { Poll::Ready(Ok(())) } else { Poll::Pending }
-        });
-        if *self.stopping.borrow() {
-            return moved.await;
-        }
-        tokio::select! {
-            moved = moved => moved,
-            // A closed channel means that the server is gone: the next turn sees nothing new and waits on.
-            changed = self.stopping.changed() => changed.map_err(|_| End::Shutdown),
-        }
+        })
+        .await
     }
 
     /// Says goodbye, and gives the upstream connection back where that is safe.
     async fn finish(mut self, end: End) {
         emit(&Event::Disconnected { user: self.who.user(), reason: &end.to_string() });
         self.say_goodbye(&end).await;
-        let no_cancel = self.ticket.close(END_TIMEOUT).await;
+        let no_cancel = self.ticket.detach(END_TIMEOUT).await;
         let usable = match end {
             End::Terminated | End::ClientGone | End::Fatal(_) | End::Shutdown => true,
             End::UpstreamGone | End::Fault(_) => false,
         };
-        if usable && no_cancel && self.is_at_boundary() {
-            self.give_back().await;
+        let at_boundary = self.is_at_boundary();
+        let Some(lease) = self.lease.take() else { return };
+        if usable && no_cancel && at_boundary {
+            Self::give_back(self.status, lease).await;
         } else {
-            self.drop_upstream(usable).await;
+            Self::drop_upstream(&self.who.database.upstream, lease, usable).await;
         }
     }
 
@@ -321,26 +340,11 @@ impl Session {
         let _unheard = tokio::time::timeout(END_TIMEOUT, self.client.shutdown()).await;
     }
 
-    async fn give_back(self) {
-        let mut lease = self.lease;
-        if self.status != Status::Idle {
-            let rolled_back = tokio::time::timeout(END_TIMEOUT, lease.run(Own::Rollback)).await;
-            if !matches!(rolled_back, Ok(Ok(_))) {
-                drop(Object::take(lease));
-                return;
-            }
-        }
-        if let Err(error) = pool::give_back(lease, END_TIMEOUT).await {
-            emit(&Event::UpstreamDropped { reason: &error.to_string() });
-        }
-    }
-
     /// Cancels what runs, and closes.
-    async fn drop_upstream(self, alive: bool) {
-        let mut upstream = Object::take(self.lease);
+    async fn drop_upstream(config: &UpstreamConfig, lease: Lease, alive: bool) {
+        let mut upstream = Object::take(lease);
         emit(&Event::UpstreamDropped { reason: "not at a message boundary" });
         if alive {
-            let config = &self.who.database.upstream;
             let cancelling = upstream::cancel(config, &upstream.key);
             let _unheard = tokio::time::timeout(END_TIMEOUT, cancelling).await;
             Wire(&mut upstream.link.outbound).terminate();
@@ -350,33 +354,37 @@ impl Session {
 
     /// Sends a statement of our own whose answer the client does not see.
     fn ask(&mut self, asks: Asks) {
-        let mut wire = Wire(&mut self.lease.link.outbound);
-        match asks {
-            Asks::SearchPath => wire.own_sequence(Own::ShowSearchPath),
-            Asks::Settings => wire.own_sequence(Own::Settings(&self.settings)),
-        }
+        let settings = self.settings.clone();
+        let own = match asks {
+            Asks::SearchPath => Own::Show("search_path"),
+            Asks::Settings => Own::Settings(&settings),
+        };
+        self.wire().own_sequence(own);
         self.queue.push(Pending::Own { asks, value: None, closed: 0 }, false);
-        let mut wire = Wire(&mut self.lease.link.outbound);
         if self.batch == Batch::Closed {
-            wire.sync();
+            self.wire().sync();
             self.queue.push(Pending::Sync { ours: true }, false);
         } else {
-            wire.flush();
+            self.wire().flush();
         }
         self.flushed = true;
     }
 }
 
-fn start_report(error: &UpstreamError) -> Report {
-    match error {
-        // A setting's value that PostgreSQL does not accept.
-        UpstreamError::Server(message) => Report::fatal("22023", message.clone()),
-        UpstreamError::Io(_)
-        | UpstreamError::Tls(_)
-        | UpstreamError::NoTls
-        | UpstreamError::Authentication(_)
-        | UpstreamError::Protocol
-        | UpstreamError::Timeout => Report::fatal("08006", "the upstream connection was lost"),
+/// Whether that was waited for, and done.
+fn drain(link: &mut Link, context: &mut Context<'_>, awaited: bool) -> io::Result<bool> {
+    if !link.wants_drain() {
+        return Ok(false);
+    }
+    Ok(ready_io(link.poll_drain(context))?.is_some() && awaited)
+}
+
+/// Whether something was read; the end of the stream is an error.
+fn fill(link: &mut Link, context: &mut Context<'_>) -> io::Result<bool> {
+    match ready_io(link.poll_fill(context))? {
+        None => Ok(false),
+        Some(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Some(_) => Ok(true),
     }
 }
 

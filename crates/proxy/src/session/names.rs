@@ -9,13 +9,14 @@
 //! - Their size is bounded.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pgcordon_rewrite::{Cleared, ClearedStatement, Effect, Life, RowShape, Use};
-use pgcordon_sql::catalog::Epoch;
+use pgcordon_rewrite::{ClearedStatement, Effect, Life, RowShape, Use};
 
-use crate::answer::Texts;
+use super::alike::Sent;
+use crate::judged::Judged;
 
 /// Most names in one session.
 const MAX_NAMES: usize = 10_000;
@@ -32,31 +33,40 @@ pub(super) enum Form {
     Kept,
 }
 
-/// A statement that was cleared, and under which circumstances.
+/// Where PostgreSQL has a statement.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Slot {
+    /// Under the client's name; or nowhere, in the simple protocol.
+    Own,
+    /// As the unnamed statement, unless something else is there by now.
+    Unnamed,
+    /// Under a name of ours, in every connection that was asked for it.
+    Shared,
+}
+
+/// A statement that was cleared, as one session has it.
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
-    pub(super) text: Arc<str>,
-    pub(super) cleared: Cleared,
-    /// Declared parameter types with their count, as sent; empty in the simple protocol.
-    pub(super) types: Bytes,
-    pub(super) epoch: Epoch,
+    pub(super) judged: Arc<Judged>,
     /// Generation of the search_path.
     pub(super) path: u64,
     pub(super) form: Form,
+    pub(super) slot: Slot,
     /// By the index of a statement that keeps or uses a name: what the name stands for.
     pub(super) links: HashMap<usize, Arc<Prepared>>,
+    /// The text for which it runs, if that is not its own.
+    pub(super) sent: Option<Sent>,
+}
+
+impl Deref for Prepared {
+    type Target = Judged;
+
+    fn deref(&self) -> &Judged {
+        &self.judged
+    }
 }
 
 impl Prepared {
-    pub(super) fn texts(&self) -> Texts<'_> {
-        Texts { original: &self.text, cleared: &self.cleared }
-    }
-
-    /// Bytes that keeping it takes, about.
-    pub(super) fn bytes(&self) -> usize {
-        self.text.len() + self.cleared.sql().len() + self.types.len()
-    }
-
     /// The statement of the extended protocol; `None` for an empty one.
     pub(super) fn single(&self) -> Option<&ClearedStatement> {
         self.statement(0)
@@ -91,6 +101,11 @@ impl Prepared {
         self.links.len() == other.links.len() && self.links.iter().all(same)
     }
 
+    /// What only the connection in which it was made has: SQL's own, and what stands under the client's name.
+    fn is_session_bound(&self) -> bool {
+        self.form == Form::Kept || self.slot == Slot::Own
+    }
+
     /// A cursor WITH HOLD.
     fn outlives_transaction(&self) -> bool {
         match (self.form, self.cleared.statements().first().map(|statement| &statement.effect)) {
@@ -122,6 +137,8 @@ pub(super) struct Names {
     portals: HashMap<Bytes, Arc<Prepared>>,
     /// Of all texts behind both; one that both name counts twice.
     bytes: usize,
+    /// How many of both live in the connection.
+    session_bound: usize,
 }
 
 impl Names {
@@ -142,6 +159,11 @@ impl Names {
         names >= MAX_NAMES || self.bytes >= MAX_BYTES
     }
 
+    /// SQL PREPARE, cursors: they keep the session's connection.
+    pub(super) fn has_session_bound(&self) -> bool {
+        self.session_bound > 0
+    }
+
     fn insert(
         &mut self,
         kind: Kind,
@@ -149,25 +171,35 @@ impl Names {
         prepared: Arc<Prepared>,
     ) -> Option<Arc<Prepared>> {
         self.bytes += prepared.bytes();
+        self.session_bound += usize::from(prepared.is_session_bound());
         let before = self.table(kind).insert(name, prepared);
-        self.bytes -= before.as_ref().map_or(0, |before| before.bytes());
+        self.gone(before.as_deref());
         before
     }
 
     fn remove(&mut self, kind: Kind, name: &[u8]) -> Option<Arc<Prepared>> {
         let before = self.table(kind).remove(name);
-        self.bytes -= before.as_ref().map_or(0, |before| before.bytes());
+        self.gone(before.as_deref());
         before
     }
 
+    fn gone(&mut self, before: Option<&Prepared>) {
+        self.bytes -= before.map_or(0, |before| before.bytes());
+        self.session_bound -= usize::from(before.is_some_and(Prepared::is_session_bound));
+    }
+
     fn clear(&mut self, kind: Kind, stays: impl Fn(&Prepared) -> bool) {
-        let mut gone = 0;
+        let mut gone = Vec::new();
         self.table(kind).retain(|_, prepared| {
             let stays = stays(prepared);
-            gone += if stays { 0 } else { prepared.bytes() };
+            if !stays {
+                gone.push(prepared.clone());
+            }
             stays
         });
-        self.bytes -= gone;
+        for prepared in gone {
+            self.gone(Some(&prepared));
+        }
     }
 
     /// Sets or, with `None`, removes a name.
@@ -240,7 +272,7 @@ impl Names {
 mod tests {
     use pgcordon_policy::{BoundPolicy, Principal};
     use pgcordon_rewrite::{Context, Mark, enforce};
-    use pgcordon_sql::catalog::Snapshot;
+    use pgcordon_sql::catalog::{Epoch, Snapshot};
 
     use super::*;
 
@@ -256,9 +288,9 @@ mod tests {
             max_statement_bytes: 1000,
         };
         let cleared = enforce(text, context).expect("a bypass principal's statement");
-        let (types, epoch) = (Bytes::new(), Epoch(1));
-        let (form, links) = (Form::Text, HashMap::new());
-        Arc::new(Prepared { text: text.into(), cleared, types, epoch, path: 1, form, links })
+        let judged = Arc::new(Judged::new(text.into(), cleared, Bytes::new(), Epoch(1)));
+        let (form, slot, links) = (Form::Text, Slot::Own, HashMap::new());
+        Arc::new(Prepared { judged, path: 1, form, slot, links, sent: None })
     }
 
     fn check(names: &mut Names, name: &str, expected: Option<&str>) {

@@ -6,6 +6,8 @@
 //! Invariants:
 //! - Never guessed: after anything that may have changed it, PostgreSQL is asked before the next verdict.
 
+use std::sync::Arc;
+
 use pgcordon_sql::catalog::Snapshot;
 
 /// The path with what is known about it.
@@ -13,7 +15,7 @@ use pgcordon_sql::catalog::Snapshot;
 pub(super) struct SearchPath {
     /// As PostgreSQL shows it.
     shown: String,
-    schemas: Vec<String>,
+    schemas: Arc<[String]>,
     /// Grows with every change: statements prepared under another path are decided again.
     generation: u64,
     /// PostgreSQL must be asked.
@@ -24,8 +26,13 @@ pub(super) struct SearchPath {
 
 impl SearchPath {
     /// Schema names, `"$user"` resolved.
-    pub(super) fn schemas(&self) -> &[String] {
+    pub(super) fn schemas(&self) -> &Arc<[String]> {
         &self.schemas
+    }
+
+    /// As PostgreSQL shows it.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -121,7 +128,7 @@ mod tests {
         let snapshot = Snapshot::new(SnapshotParts { schemas, ..SnapshotParts::default() });
         let mut path = SearchPath::default();
         path.show(shown, &snapshot, "pgcordon");
-        assert_eq!(path.schemas(), expected, "{shown}");
+        assert_eq!(&**path.schemas(), expected, "{shown}");
     }
 
     #[test]

@@ -26,11 +26,20 @@ const MAX_BYTES: usize = 4 << 20;
 pub(super) enum Pending {
     /// Messages of our own for the client, nothing upstream.
     Local(BytesMut),
+    /// ParseComplete or CloseComplete for the client, nothing upstream.
+    Done {
+        tag: u8,
+        change: Change,
+    },
     /// `ours`: the client did not send it and does not hear of it.
     Parse {
-        change: Change,
+        change: Option<Change>,
         prepared: Arc<Prepared>,
         ours: bool,
+    },
+    /// Close and Parse of our own, so that the client's EXECUTE or DEALLOCATE finds something.
+    Placeholder {
+        closed: bool,
     },
     /// The statement, where it is known.
     Bind {
@@ -38,16 +47,18 @@ pub(super) enum Pending {
         prepared: Option<Arc<Prepared>>,
     },
     Close {
-        change: Change,
+        change: Option<Change>,
         ours: bool,
     },
     DescribeStatement(Option<Arc<Prepared>>),
     DescribePortal(Option<Arc<Prepared>>),
     Execute(Option<Arc<Prepared>>),
-    /// A simple query, and the statement of it that is being answered.
+    /// A simple query, and the statement of it that is being answered. `shared`: it runs as Bind, Describe, Execute
+    /// and Sync of a prepared statement of ours.
     Query {
         prepared: Arc<Prepared>,
         index: usize,
+        shared: bool,
     },
     /// Also what is left of a simple query that failed: ReadyForQuery.
     Sync {
@@ -92,6 +103,8 @@ impl Pending {
             | Self::Prepare { prepared, .. } => prepared.bytes(),
             Self::Local(bytes) => bytes.len(),
             Self::Bind { .. }
+            | Self::Done { .. }
+            | Self::Placeholder { .. }
             | Self::Close { .. }
             | Self::DescribeStatement(_)
             | Self::DescribePortal(_)
@@ -113,6 +126,8 @@ impl Pending {
             | Self::DescribePortal(prepared)
             | Self::Execute(prepared) => prepared.as_ref(),
             Self::Local(_)
+            | Self::Done { .. }
+            | Self::Placeholder { .. }
             | Self::Close { .. }
             | Self::Sync { .. }
             | Self::Fail { .. }
@@ -128,6 +143,8 @@ impl Pending {
                 prepared.cleared.statements()
             }
             Self::Local(_)
+            | Self::Done { .. }
+            | Self::Placeholder { .. }
             | Self::Parse { .. }
             | Self::Prepare { .. }
             | Self::Bind { .. }
@@ -201,6 +218,8 @@ impl Queue {
                 statements.any(|one| one.kind == StatementKind::CopyIn)
             }
             Pending::Local(_)
+            | Pending::Done { .. }
+            | Pending::Placeholder { .. }
             | Pending::Parse { .. }
             | Pending::Bind { .. }
             | Pending::Close { .. }
@@ -222,10 +241,28 @@ impl Queue {
     pub(super) fn skip_to_sync(&mut self) -> (Vec<Pending>, bool) {
         let mut skipped = Vec::new();
         while let Some(front) = self.front() {
-            if matches!(front, Pending::Sync { .. }) {
-                return (skipped, true);
+            match front {
+                Pending::Sync { .. } => return (skipped, true),
+                // Its own Sync is what is left of it.
+                Pending::Query { shared: true, .. } => {
+                    self.pop();
+                    self.put_back(Pending::Sync { ours: false });
+                    return (skipped, true);
+                }
+                Pending::Query { shared: false, .. }
+                | Pending::Local(_)
+                | Pending::Done { .. }
+                | Pending::Parse { .. }
+                | Pending::Placeholder { .. }
+                | Pending::Bind { .. }
+                | Pending::Close { .. }
+                | Pending::DescribeStatement(_)
+                | Pending::DescribePortal(_)
+                | Pending::Execute(_)
+                | Pending::Fail { .. }
+                | Pending::Prepare { .. }
+                | Pending::Own { .. } => skipped.extend(self.pop()),
             }
-            skipped.extend(self.pop());
         }
         (skipped, false)
     }

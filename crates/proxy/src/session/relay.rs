@@ -11,10 +11,11 @@
 use bytes::{Buf as _, Bytes};
 use pgcordon_rewrite::{Names, RowShape};
 
+use super::alike::Sent;
 use super::names::Prepared;
 use super::pending::Pending;
 use super::{Batch, End, HIGH_WATER, Session, Who};
-use crate::answer;
+use crate::answer::{self, Texts};
 use crate::frame::{self, Frame, HEADER};
 use crate::message::{Report, Status};
 use crate::redact::Redactor;
@@ -80,11 +81,15 @@ impl Session {
     /// Messages of our own whose turn it is.
     fn emit_local(&mut self) -> bool {
         let mut moved = false;
-        while matches!(self.queue.front(), Some(Pending::Local(_))) {
-            if let Some(Pending::Local(bytes)) = self.queue.pop() {
-                self.client.outbound.extend_from_slice(&bytes);
-                moved = true;
+        while matches!(self.queue.front(), Some(Pending::Local(_) | Pending::Done { .. })) {
+            match self.queue.pop() {
+                Some(Pending::Local(bytes)) => self.client.outbound.extend_from_slice(&bytes),
+                Some(Pending::Done { tag, .. }) => {
+                    frame::put(&mut self.client.outbound, tag, |_| {});
+                }
+                Some(_) | None => {}
             }
+            moved = true;
         }
         moved
     }
@@ -95,7 +100,8 @@ impl Session {
             Relaying::Pass(left) => return Ok(self.move_bytes(left, true)),
             Relaying::Drop(left) => return Ok(self.move_bytes(left, false)),
         }
-        let inbound = &mut self.lease.link.inbound;
+        let Some(lease) = &mut self.lease else { return Ok(false) };
+        let inbound = &mut lease.link.inbound;
         let header = frame::header(inbound).map_err(|error| End::Fault(error.to_string()))?;
         let Some((tag, length)) = header else {
             return Ok(false);
@@ -112,7 +118,8 @@ impl Session {
     }
 
     fn move_bytes(&mut self, left: usize, pass: bool) -> bool {
-        let inbound = &mut self.lease.link.inbound;
+        let Some(lease) = &mut self.lease else { return false };
+        let inbound = &mut lease.link.inbound;
         let now = left.min(inbound.len());
         if pass {
             self.client.outbound.extend_from_slice(&inbound[..now]);
@@ -128,7 +135,8 @@ impl Session {
 
     /// Bytes of all messages of that type from the front on, the last one perhaps not all there.
     fn run_length(&self, tag: u8) -> usize {
-        let inbound = &self.lease.link.inbound;
+        let Some(lease) = &self.lease else { return 0 };
+        let inbound = &lease.link.inbound;
         let mut end = 0;
         while let Some(Ok(Some((next, length)))) = inbound.get(end..).map(frame::header) {
             if next != tag {
@@ -145,7 +153,7 @@ impl Session {
             (b'D', Some(Pending::Execute(prepared))) => {
                 self.shape(prepared.as_deref(), 0).map(Some)
             }
-            (b'D', Some(Pending::Query { prepared, index })) => {
+            (b'D', Some(Pending::Query { prepared, index, .. })) => {
                 self.shape(Some(prepared), *index).map(Some)
             }
             (b'd', Some(Pending::Execute(_) | Pending::Query { .. })) => Ok(Some(RowShape::AsIs)),
@@ -168,7 +176,8 @@ impl Session {
         if length > MAX_HELD {
             return Err(fault("too long a message", tag));
         }
-        let inbound = &mut self.lease.link.inbound;
+        let Some(lease) = &mut self.lease else { return Ok(false) };
+        let inbound = &mut lease.link.inbound;
         if inbound.len() < HEADER + length {
             return Ok(false);
         }
@@ -179,7 +188,10 @@ impl Session {
     }
 
     fn answer(&mut self, frame: &Frame) -> Result<(), End> {
-        let own = matches!(self.queue.front(), Some(Pending::Own { .. } | Pending::Prepare { .. }));
+        let own = matches!(
+            self.queue.front(),
+            Some(Pending::Own { .. } | Pending::Prepare { .. } | Pending::Placeholder { .. })
+        );
         match frame.tag {
             b'S' => self.on_parameter(&frame.body),
             b'N' => {
@@ -209,7 +221,7 @@ impl Session {
     }
 
     fn on_parameter(&mut self, body: &Bytes) -> Result<(), End> {
-        self.lease.parameter(body)?;
+        self.upstream().parameter(body)?;
         let mut reader = frame::Reader::new(body);
         let (name, value) = (reader.text()?, reader.text()?);
         // Statements are judged as read under these two.
@@ -235,9 +247,15 @@ impl Session {
             return Ok(());
         }
         let names = Names::new(self.who.context(self.path.schemas(), &[]));
-        let text = prepared.map(|prepared| &*prepared.text);
+        let sent = prepared.and_then(|prepared| prepared.sent.as_ref()).and_then(Sent::texts);
+        let own =
+            prepared.map(|prepared| Texts { original: &prepared.text, cleared: &prepared.cleared });
+        let texts = match &sent {
+            Some((original, cleared)) => Some(Texts { original, cleared }),
+            None => own,
+        };
+        let text = texts.as_ref().map(|texts| texts.original);
         let redactor = Redactor::new(names, text, self.said.iter());
-        let texts = prepared.map(Prepared::texts);
         Ok(answer::put_restricted(out, tag, body, &self.who.mark, texts, &redactor)?)
     }
 
@@ -264,12 +282,26 @@ impl Session {
                 self.skip_batch();
                 Ok(())
             }
-            Some(Pending::Local(_)) => Err(fault("an error before our own message", b'E')),
+            Some(Pending::Local(_) | Pending::Done { .. }) => {
+                Err(fault("an error before our own message", b'E'))
+            }
             Some(Pending::Parse { change, prepared, .. }) => {
                 self.put_report(b'E', body, Some(&prepared))?;
-                self.names.failed(change);
+                self.unprepared(&prepared);
+                if let Some(change) = change {
+                    self.names.failed(change);
+                }
                 self.skip_batch();
                 Ok(())
+            }
+            // In a failed transaction; the DEALLOCATE that it is for fails likewise.
+            Some(Pending::Placeholder { .. }) => {
+                let (_, synced) = self.queue.skip_to_sync();
+                if synced {
+                    return Ok(());
+                }
+                self.batch = Batch::Failed { upstream: true };
+                self.put_report(b'E', body, None)
             }
             Some(Pending::Bind { change, prepared }) => {
                 self.put_report(b'E', body, prepared.as_deref())?;
@@ -280,7 +312,9 @@ impl Session {
                 Ok(())
             }
             Some(Pending::Close { change, .. }) => {
-                self.names.undo(change);
+                if let Some(change) = change {
+                    self.names.undo(change);
+                }
                 self.skip_batch();
                 self.put_report(b'E', body, None)
             }
@@ -317,11 +351,19 @@ impl Session {
         let (skipped, found) = self.queue.skip_to_sync();
         for pending in skipped.into_iter().rev() {
             match pending {
-                Pending::Parse { change, .. }
-                | Pending::Prepare { change, .. }
-                | Pending::Close { change, .. }
+                Pending::Parse { change, prepared, .. } => {
+                    self.unprepared(&prepared);
+                    if let Some(change) = change {
+                        self.names.undo(change);
+                    }
+                }
+                Pending::Prepare { change, .. }
+                | Pending::Done { change, .. }
+                | Pending::Close { change: Some(change), .. }
                 | Pending::Bind { change: Some(change), .. } => self.names.undo(change),
                 Pending::Bind { change: None, .. }
+                | Pending::Close { change: None, .. }
+                | Pending::Placeholder { .. }
                 | Pending::Local(_)
                 | Pending::DescribeStatement(_)
                 | Pending::DescribePortal(_)
@@ -340,7 +382,7 @@ impl Session {
     fn on_ready(&mut self, body: &[u8]) -> Result<(), End> {
         let ours = match self.queue.pop() {
             Some(Pending::Sync { ours }) => ours,
-            Some(Pending::Query { prepared, index })
+            Some(Pending::Query { prepared, index, .. })
                 if index >= prepared.cleared.statements().len() || self.who.is_bypass() =>
             {
                 false
@@ -367,6 +409,12 @@ impl Session {
 
     /// ParseComplete, BindComplete, CloseComplete.
     fn on_done(&mut self, frame: &Frame) -> Result<(), End> {
+        // BindComplete of a simple query that runs as a prepared statement.
+        if frame.tag == b'2'
+            && matches!(self.queue.front(), Some(Pending::Query { shared: true, .. }))
+        {
+            return Ok(());
+        }
         let ours = match (frame.tag, self.queue.pop()) {
             (b'1', Some(Pending::Parse { ours, .. })) => ours,
             (b'2', Some(Pending::Bind { .. })) => false,
@@ -395,7 +443,9 @@ impl Session {
             Some(Pending::DescribeStatement(prepared) | Pending::DescribePortal(prepared)) => {
                 (prepared.clone(), None)
             }
-            Some(Pending::Query { prepared, index }) if frame.tag == b'T' => {
+            // The simple protocol has no NoData.
+            Some(Pending::Query { shared: true, .. }) if frame.tag == b'n' => return Ok(()),
+            Some(Pending::Query { prepared, index, .. }) if frame.tag == b'T' => {
                 (Some(prepared.clone()), Some(*index))
             }
             _ => return Err(fault("unexpected message", frame.tag)),
@@ -425,7 +475,7 @@ impl Session {
     fn on_row(&mut self, frame: &Frame) -> Result<(), End> {
         let visible = match self.queue.front() {
             Some(Pending::Execute(prepared)) => visible(prepared.as_deref(), 0),
-            Some(Pending::Query { prepared, index }) => visible(Some(prepared), *index),
+            Some(Pending::Query { prepared, index, .. }) => visible(Some(prepared), *index),
             _ => return Err(fault("unexpected message", frame.tag)),
         };
         Ok(answer::put_row_without_last(&mut self.client.outbound, &frame.body, visible)?)

@@ -12,13 +12,16 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pgcordon_policy::{ConnectDenial, Principal};
 use pgcordon_rewrite::{Cleared, Context, Mark, Refusal, enforce};
 use tokio::sync::Semaphore;
 
 use super::path::SearchPath;
 use crate::event::{Event, RefusalId, emit};
+use crate::judged::Judged;
 use crate::message::{Report, Severity};
+use crate::plans::Key;
 use crate::state::{Database, State};
 
 /// Longer texts are judged on a thread of their own.
@@ -54,10 +57,10 @@ impl Who {
 
     /// Takes the newest state. The person may have other roles in it, or none at all.
     pub(super) fn refresh(&mut self) -> Result<bool, ConnectDenial> {
-        let state = self.database.state();
-        if state.epoch == self.state.epoch {
+        if self.database.is_newest(&self.state) {
             return Ok(false);
         }
+        let state = self.database.state();
         let Principal { name, database, .. } = self.principal.as_ref();
         self.principal = Arc::new(state.policy.principal(name, database)?);
         self.state = state;
@@ -68,10 +71,21 @@ impl Who {
     pub(super) async fn judge(
         &mut self,
         path: &mut SearchPath,
-        text: &Arc<str>,
-        types: &[u32],
-    ) -> Result<Cleared, Report> {
-        let mut outcome = self.decide(path.schemas(), text, types).await;
+        text: &str,
+        types: &[u8],
+    ) -> Result<Arc<Judged>, Report> {
+        if let Some(known) = self.database.plans.find(&self.key(path, text, types)) {
+            return Ok(known);
+        }
+        if types.is_empty()
+            && !self.is_bypass()
+            && let Some(made) = self.made_of_alike(path, text)
+        {
+            return Ok(made);
+        }
+        let text: Arc<str> = text.into();
+        let oids = crate::message::type_oids(types);
+        let mut outcome = self.decide(path.schemas(), &text, &oids).await;
         if let Err(Refused::Refusal(
             Refusal::UnknownRelation { .. } | Refusal::UnknownColumn { .. },
         )) = &outcome
@@ -80,16 +94,35 @@ impl Who {
             // A person who may not connect any more is met at their next statement.
             if let Ok(true) = self.refresh() {
                 path.resolve(&self.state.snapshot, &self.database.upstream.user);
-                outcome = self.decide(path.schemas(), text, types).await;
+                outcome = self.decide(path.schemas(), &text, &oids).await;
             }
         }
         match outcome {
             Ok(cleared) => {
-                self.audit_bypass(&cleared, text);
-                Ok(cleared)
+                self.audit_bypass(&cleared, &text);
+                let types = Bytes::copy_from_slice(types);
+                let judged = Judged::new(text.clone(), cleared, types, self.state.epoch);
+                let judged = Arc::new(judged);
+                // What can be made of its like need not be remembered by itself.
+                let alike =
+                    judged.types.is_empty() && !self.is_bypass() && self.note_alike(path, &judged);
+                if !alike {
+                    self.database.plans.insert(&self.key(path, &text, &judged.types), &judged);
+                }
+                Ok(judged)
             }
-            Err(refused) => Err(self.refuse(&refused, text)),
+            Err(refused) => Err(self.refuse(&refused, &text)),
         }
+    }
+
+    pub(super) fn key<'a>(
+        &'a self,
+        path: &'a SearchPath,
+        text: &'a str,
+        types: &'a [u8],
+    ) -> Key<'a> {
+        let (epoch, principal) = (self.state.epoch, &self.principal);
+        Key { epoch, principal, path: path.schemas(), types, text }
     }
 
     async fn decide(

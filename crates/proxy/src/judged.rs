@@ -1,0 +1,207 @@
+//! A text that was cleared, with what sessions that share it must know.
+//!
+//! In:  a [`Cleared`] and the circumstances under which it was.
+//! Out: a [`Judged`], immutable, shared by every session for which the verdict is the same.
+//!
+//! Invariants:
+//! - What PostgreSQL reads from a text when it parses it is the same for all who share its prepared statement: a
+//!   text with `'now'` and its kin is not shared, and one with any string literal only among sessions whose
+//!   settings read it alike.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use pgcordon_rewrite::{Cleared, ClearedStatement, Effect, Life, StatementKind};
+use pgcordon_sql::catalog::Epoch;
+
+static ID: AtomicU64 = AtomicU64::new(1);
+
+/// Names a text's prepared statement upstream; never used twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct JudgedId(pub(crate) u64);
+
+/// Whether sessions may run one prepared statement.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sharing {
+    /// Everybody for whom the verdict is the same.
+    Everybody,
+    /// Those among them whose settings read string literals alike.
+    SameSettings,
+    /// Nobody: what it means depends on when it is parsed.
+    Nobody,
+}
+
+/// A text that was cleared.
+pub(crate) struct Judged {
+    pub(crate) id: JudgedId,
+    pub(crate) text: Arc<str>,
+    pub(crate) cleared: Cleared,
+    /// Declared parameter types with their count, as sent; empty in the simple protocol.
+    pub(crate) types: Bytes,
+    pub(crate) epoch: Epoch,
+    pub(crate) sharing: Sharing,
+    /// Somebody has sent it before: it is worth a prepared statement.
+    again: AtomicBool,
+}
+
+impl fmt::Debug for Judged {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A statement's text holds literals.
+        formatter.debug_struct("Judged").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Judged {
+    pub(crate) fn new(text: Arc<str>, cleared: Cleared, types: Bytes, epoch: Epoch) -> Self {
+        let id = JudgedId(ID.fetch_add(1, Ordering::Relaxed));
+        let sharing = sharing(&cleared);
+        Self { id, text, cleared, types, epoch, sharing, again: AtomicBool::new(false) }
+    }
+
+    /// A text that runs but once: not to be shared.
+    pub(crate) fn once(text: Arc<str>, cleared: Cleared, types: Bytes, epoch: Epoch) -> Self {
+        let (id, sharing) = (JudgedId(ID.fetch_add(1, Ordering::Relaxed)), Sharing::Nobody);
+        Self { id, text, cleared, types, epoch, sharing, again: AtomicBool::new(false) }
+    }
+
+    /// The same under a name of its own.
+    pub(crate) fn alone(&self) -> Self {
+        let Self { text, cleared, types, epoch, .. } = self;
+        Self::new(text.clone(), cleared.clone(), types.clone(), *epoch)
+    }
+
+    /// Whether it was asked for before; notes that it was.
+    pub(crate) fn is_asked_again(&self) -> bool {
+        self.again.load(Ordering::Relaxed) || self.again.swap(true, Ordering::Relaxed)
+    }
+
+    /// Bytes that keeping it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len() + self.cleared.sql().len() + self.types.len()
+    }
+
+    /// Whether an unnamed statement of that text may run as a prepared statement of ours, unseen by the client.
+    pub(crate) fn is_promotable(&self) -> bool {
+        let [statement] = self.cleared.statements() else { return false };
+        self.sharing != Sharing::Nobody && is_plain(statement)
+    }
+
+    /// Whether running it may leave something in the connection that the proxy does not track: what a trigger or a
+    /// function of the users' does.
+    pub(crate) fn leaves_traces(&self) -> bool {
+        self.cleared.calls_foreign() || self.cleared.statements().iter().any(leaves_traces)
+    }
+}
+
+/// Queries, writes, and the ends of transactions.
+fn is_plain(statement: &ClearedStatement) -> bool {
+    match statement.kind {
+        StatementKind::Select
+        | StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::Transaction => statement.settings.is_empty(),
+        StatementKind::CopyIn
+        | StatementKind::CopyOut
+        | StatementKind::Set
+        | StatementKind::Show
+        | StatementKind::Deallocate
+        | StatementKind::Discard
+        | StatementKind::Declare
+        | StatementKind::Fetch
+        | StatementKind::Close
+        | StatementKind::Prepare
+        | StatementKind::Execute
+        | StatementKind::Explain
+        | StatementKind::Object
+        | StatementKind::Create
+        | StatementKind::Other => false,
+    }
+}
+
+fn leaves_traces(statement: &ClearedStatement) -> bool {
+    match statement.kind {
+        StatementKind::Select
+        | StatementKind::CopyOut
+        | StatementKind::Transaction
+        | StatementKind::Set
+        | StatementKind::Show
+        | StatementKind::Deallocate
+        | StatementKind::Fetch
+        | StatementKind::Close => false,
+        StatementKind::Declare => match &statement.effect {
+            Effect::Keep(kept) => kept.life != Life::Cursor,
+            Effect::None
+            | Effect::SearchPath { .. }
+            | Effect::ResetSearchPath
+            | Effect::ResetAll
+            | Effect::DiscardAll
+            | Effect::Deallocate(_)
+            | Effect::Close(_) => true,
+        },
+        StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::CopyIn
+        | StatementKind::Discard
+        | StatementKind::Prepare
+        | StatementKind::Execute
+        | StatementKind::Explain
+        | StatementKind::Object
+        | StatementKind::Create
+        | StatementKind::Other => true,
+    }
+}
+
+/// | string literals                       | outcome        |
+/// |---------------------------------------|----------------|
+/// | none                                  | `Everybody`    |
+/// | one that depends on when it is parsed | `Nobody`       |
+/// | others                                | `SameSettings` |
+fn sharing(cleared: &Cleared) -> Sharing {
+    match (cleared.is_steady(), cleared.sql().contains(['\'', '$'])) {
+        (false, _) => Sharing::Nobody,
+        (true, true) => Sharing::SameSettings,
+        (true, false) => Sharing::Everybody,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pgcordon_policy::{BoundPolicy, Principal};
+    use pgcordon_rewrite::{Context, Mark, enforce};
+    use pgcordon_sql::catalog::Snapshot;
+
+    use super::*;
+
+    /// A text of a bypass principal; `sharing` does not look at who asks.
+    fn check(text: &str, expected: Sharing) {
+        let context = Context {
+            snapshot: &Snapshot::default(),
+            policy: &BoundPolicy::default(),
+            principal: &Principal { bypass: true, ..Principal::default() },
+            search_path: &[],
+            database: "shop",
+            mark: &Mark::new([0; 16]),
+            parameter_types: &[],
+            max_statement_bytes: 1000,
+        };
+        let cleared = enforce(text, context).expect("a bypass principal's statement");
+        assert_eq!(sharing(&cleared), expected, "{text}");
+    }
+
+    #[test]
+    fn texts_that_depend_on_when_they_are_parsed_are_not_shared() {
+        check("SELECT a FROM t WHERE c = 5 AND d > now()", Sharing::Everybody);
+        check("SELECT a FROM t WHERE b = $1", Sharing::SameSettings);
+        check("SELECT 'North'", Sharing::SameSettings);
+        check("SELECT date '2026-01-01'", Sharing::SameSettings);
+        check("SELECT timestamptz 'Now'", Sharing::Nobody);
+        check("SELECT ' TODAY '::date", Sharing::Nobody);
+        check("SELECT 'to'\n'day'::date", Sharing::Nobody);
+        check("SELECT $$tomorrow$$::date /* it's */", Sharing::Nobody);
+        check("SELECT E'n\\x6fw'::date", Sharing::Nobody);
+    }
+}

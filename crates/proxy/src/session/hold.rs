@@ -1,0 +1,209 @@
+//! The session's upstream connection: taken, made to fit the session, given back.
+//!
+//! In:  the pool; what the session has set.
+//! Out: a connection with exactly this session's settings and nothing of anybody else's.
+//!
+//! | what belongs to the session       | transaction mode                                                          |
+//! |-----------------------------------|---------------------------------------------------------------------------|
+//! | settings (SET, `set_config`)      | asked for after the transaction, applied to the next connection           |
+//! | prepared statements (protocol)    | prepared again where a connection does not have them ([`Statements`])     |
+//! | portals, cursors                  | end with the transaction                                                  |
+//! | cursors WITH HOLD, SQL PREPARE    | keep the connection until they are closed                                 |
+//! | temporary tables, LISTEN, advisory locks | refused by the policy; bypass principals use session mode          |
+//! | what a trigger or a function of users may leave | removed before another person's first statement             |
+//!
+//! Invariants:
+//! - A connection goes back only at a message boundary, in no transaction, with no cancel on its way.
+//! - Between two people nothing carries over: where that is not certain, it is removed.
+
+use std::sync::Arc;
+
+use deadpool::managed::Object;
+use pgcordon_policy::{PoolMode, Principal};
+
+use super::{END_TIMEOUT, End, Session};
+use crate::event::{Event, emit};
+use crate::greeting::Greeting;
+use crate::message::{Report, Status};
+use crate::pool::{self, Lease, LeaseError};
+use crate::upstream::{Upstream, UpstreamError};
+use crate::wire::Own;
+
+/// Why a session has no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HoldError {
+    /// None came free, or none could be opened.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// PostgreSQL does not take a setting, or is gone.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+impl HoldError {
+    /// What the client is told; the connection ends.
+    pub(crate) fn report(&self) -> Report {
+        match self {
+            Self::Lease(LeaseError::Busy) => {
+                Report::fatal("53300", "no upstream connection came free in time")
+            }
+            Self::Lease(LeaseError::Upstream(_)) => {
+                Report::fatal("08006", "the upstream database cannot be reached")
+            }
+            // A setting's value that PostgreSQL does not accept.
+            Self::Upstream(UpstreamError::Server(message)) => {
+                Report::fatal("22023", message.clone())
+            }
+            Self::Upstream(
+                UpstreamError::Io(_)
+                | UpstreamError::Tls(_)
+                | UpstreamError::NoTls
+                | UpstreamError::Authentication(_)
+                | UpstreamError::Protocol
+                | UpstreamError::Timeout,
+            ) => Report::fatal("08006", "the upstream connection was lost"),
+        }
+    }
+}
+
+fn is_same(one: &Principal, other: &Principal) -> bool {
+    one.name == other.name && one.database == other.database
+}
+
+impl Session {
+    /// The mode of this person; those whose statements are not analysed keep their connection.
+    pub(super) fn mode(&self) -> PoolMode {
+        if self.who.is_bypass() { PoolMode::Session } else { self.who.principal.pool_mode }
+    }
+
+    /// Takes a connection and makes it fit.
+    pub(super) async fn take_upstream(&mut self) -> Result<(), HoldError> {
+        let mut lease = pool::lease(&self.who.database.pool).await?;
+        lease.clean = false;
+        let fits = tokio::time::timeout(self.adopt_timeout, self.adopt(&mut lease)).await;
+        match fits.unwrap_or(Err(UpstreamError::Timeout)) {
+            Ok(()) => {}
+            Err(error) => {
+                drop(Object::take(lease));
+                return Err(error.into());
+            }
+        }
+        if !self.settings.has("search_path") && *lease.path != *self.path.shown() {
+            let user = &self.who.database.upstream.user;
+            self.path.show(&lease.path, &self.who.state.snapshot, user);
+        }
+        self.ticket.attach(&lease.key);
+        self.lease = Some(lease);
+        Ok(())
+    }
+
+    /// Settings and traces. A connection that this person had last, with the same settings, needs nothing.
+    async fn adopt(&mut self, lease: &mut Upstream) -> Result<(), UpstreamError> {
+        let owned = lease.owner.as_ref().is_some_and(|owner| {
+            Arc::ptr_eq(owner, &self.who.principal) || is_same(owner, &self.who.principal)
+        });
+        let traces = lease.traces && !owned;
+        let same = lease.settings.as_ref().is_some_and(|settings| {
+            Arc::ptr_eq(settings, &self.settings_text) || *settings == self.settings_text
+        });
+        if traces || !same {
+            lease.settings = None;
+            lease.run(Own::Adopt { settings: &self.settings, traces }).await?;
+            lease.settings = Some(self.settings_text.clone());
+            lease.traces &= owned;
+        }
+        if !owned {
+            lease.owner = Some(self.who.principal.clone());
+        }
+        Ok(())
+    }
+
+    /// What clients with these settings are greeted with; takes a connection only for the first of them.
+    pub(super) async fn greeting(&mut self) -> Result<Arc<Greeting>, HoldError> {
+        let known = self.who.database.greetings.find(&self.settings_text);
+        if let (Some(known), PoolMode::Transaction) = (&known, self.mode()) {
+            return Ok(known.clone());
+        }
+        self.take_upstream().await?;
+        let lease = self.lease.as_mut().expect("just taken");
+        if let Some(known) = known.filter(|known| known.parameters == lease.parameters) {
+            return Ok(known);
+        }
+        let path = match self.settings.has("search_path") {
+            true => lease.run(Own::Show("search_path")).await?.unwrap_or_default().into(),
+            false => lease.path.clone(),
+        };
+        let greeting = Greeting { parameters: lease.parameters.clone(), path };
+        Ok(self.who.database.greetings.note(&self.settings_text, greeting))
+    }
+
+    /// Whether something of the session's lives in its connection.
+    fn is_bound(&self) -> bool {
+        self.mode() == PoolMode::Session || self.names.has_session_bound()
+    }
+
+    /// Gives the connection back between transactions, where nothing of the session's is in it.
+    pub(super) async fn rest(&mut self) -> Result<(), End> {
+        if self.lease.is_none()
+            || self.status != Status::Idle
+            || !self.is_at_boundary()
+            || self.is_bound()
+        {
+            return Ok(());
+        }
+        self.learn_settings().await?;
+        if !self.ticket.detach(END_TIMEOUT).await {
+            return Err(End::Fault("a cancel request did not arrive".to_owned()));
+        }
+        let Some(mut lease) = self.lease.take() else { return Ok(()) };
+        if std::mem::take(&mut self.reapply) {
+            lease.settings = None;
+        }
+        lease.traces |= std::mem::take(&mut self.traces);
+        lease.clean = true;
+        lease.link.shrink();
+        self.client.shrink();
+        Ok(())
+    }
+
+    /// After a transaction that may have set something: what it is now.
+    async fn learn_settings(&mut self) -> Result<(), End> {
+        let touched = std::mem::take(&mut self.touched);
+        let Some(lease) = self.lease.as_mut() else { return Ok(()) };
+        if touched.is_empty() {
+            return Ok(());
+        }
+        for name in touched {
+            let showing = tokio::time::timeout(END_TIMEOUT, lease.run(Own::Show(name))).await;
+            match showing {
+                Ok(Ok(value)) => self.settings.remember(name, value.unwrap_or_default()),
+                Ok(Err(_)) | Err(_) => return Err(End::UpstreamGone),
+            }
+        }
+        self.settings_changed();
+        if let Some(lease) = &mut self.lease {
+            lease.settings = Some(self.settings_text.clone());
+        }
+        Ok(())
+    }
+
+    /// The texts that follow from the settings.
+    pub(super) fn settings_changed(&mut self) {
+        self.settings_text = self.settings.statement().unwrap_or_default().into();
+        self.reading = self.settings.reading();
+    }
+
+    /// At the end of the session: as clean as new, or closed.
+    pub(super) async fn give_back(status: Status, mut lease: Lease) {
+        if status != Status::Idle {
+            let rolled_back = tokio::time::timeout(END_TIMEOUT, lease.run(Own::Rollback)).await;
+            if !matches!(rolled_back, Ok(Ok(_))) {
+                drop(Object::take(lease));
+                return;
+            }
+        }
+        if let Err(error) = pool::give_back(lease, END_TIMEOUT).await {
+            emit(&Event::UpstreamDropped { reason: &error.to_string() });
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Word that the proxy stops, for one session.
+//!
+//! Invariants:
+//! - Registered once for the session's task, not at every wait: a wait costs nothing for it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+
+use tokio::sync::watch;
+
+/// Asks, and is woken by, the proxy's wish to stop.
+pub(crate) struct Stop {
+    stopping: watch::Receiver<bool>,
+    waking: Pin<Box<dyn Future<Output = ()> + Send>>,
+    registered: bool,
+}
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Stop").field("asked", &self.is_asked()).finish_non_exhaustive()
+    }
+}
+
+impl Stop {
+    pub(crate) fn new(stopping: watch::Receiver<bool>) -> Self {
+        let mut other = stopping.clone();
+        let waking = Box::pin(async move {
+            // A closed channel means that the server is gone.
+            let _asked = other.wait_for(|stopping| *stopping).await;
+        });
+        Self { stopping, waking, registered: false }
+    }
+
+    /// Whether the proxy is to stop.
+    pub(crate) fn is_asked(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Has the task of `context` woken when that happens; `true` if it has happened before the first call.
+    /// All calls must come from one task.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> bool {
+        if self.registered {
+            return false;
+        }
+        self.registered = true;
+        self.waking.as_mut().poll(context).is_ready()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn asked_before_and_after() {
+        let sender = watch::Sender::new(false);
+        let mut stop = Stop::new(sender.subscribe());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(!stop.poll(&mut context) && !stop.is_asked());
+        sender.send_replace(true);
+        assert!(stop.is_asked());
+        assert!(Stop::new(sender.subscribe()).poll(&mut context), "asked before the first wait");
+    }
+}

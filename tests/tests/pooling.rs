@@ -1,0 +1,199 @@
+//! Transaction mode: many sessions over one upstream connection, and nothing of one in another.
+//!
+//! In:  two people and a pool of one connection, so that each meets what the other left.
+//! Out: transcripts; what PostgreSQL itself knows of the connection. Session mode and the native twin are the oracles
+//!      of the other suites, which run in this mode too (`PGCORDON_POOL_MODE=transaction`).
+
+use e2e::Client;
+use e2e::proxy::Proxy;
+use e2e::script::converse;
+use e2e::stage::{PLAIN, Stage, databases, policy};
+
+/// What a function of the users' may leave in a connection.
+const TRACES: &str = "\
+    CREATE FUNCTION public.leave_traces() RETURNS text LANGUAGE plpgsql SECURITY INVOKER AS $$
+    BEGIN
+        PERFORM set_config('statement_timeout', '59s', false);
+        PERFORM set_config('my.note', 'rita was here', false);
+        PERFORM pg_advisory_lock(4711);
+        CREATE TEMP TABLE IF NOT EXISTS left_behind AS SELECT 'of rita' AS note;
+        LISTEN rita_channel;
+        RETURN 'left';
+    END $$;
+    CREATE FUNCTION public.find_traces() RETURNS text LANGUAGE plpgsql SECURITY INVOKER AS $$
+    BEGIN
+        RETURN concat_ws(' ', current_setting('my.note', true), current_setting('statement_timeout'),
+            (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
+            to_regclass('pg_temp.left_behind'), (SELECT string_agg(c, ',') FROM pg_listening_channels() c));
+    END $$;
+    GRANT TEMP ON DATABASE shop TO pgcordon;";
+
+fn stage(connections: usize) -> Stage {
+    let cluster = databases();
+    cluster.admin(PLAIN).run(TRACES);
+    let functions = "functions: { allow: [public.leave_traces, public.find_traces] }\n";
+    let policy = format!("{}{functions}", policy());
+    let more = "limits: { queue_timeout: 3s }\n";
+    let proxy = Proxy::start_pooled(cluster.port(), &policy, more, connections);
+    Stage { proxy, cluster }
+}
+
+/// The one row of a query, or its error.
+fn ask(client: &mut Client, sql: &str) -> String {
+    let answer = client.simple(sql);
+    if answer.error.is_some() {
+        return answer.sqlstate().to_owned();
+    }
+    answer.table().trim().to_owned()
+}
+
+fn check(client: &mut Client, sql: &str, expected: &str) {
+    assert_eq!(ask(client, sql), expected, "{sql}");
+}
+
+#[test]
+fn two_people_share_a_connection_and_see_their_own_rows() {
+    let stage = stage(1);
+    let (mut rita, mut ralf) = (stage.client("rita"), stage.client("ralf"));
+    for _ in 0..5 {
+        check(&mut rita, "SELECT DISTINCT region FROM customers", "North");
+        check(&mut ralf, "SELECT DISTINCT region FROM customers", "South");
+        for (client, region) in [(&mut rita, "North"), (&mut ralf, "South")] {
+            let answer = client
+                .extended("SELECT DISTINCT region FROM customers WHERE id > $1", &[Some("0")]);
+            assert_eq!(answer.table().trim(), region);
+        }
+    }
+    let (mut rita, mut other) = (stage.client("rita"), stage.client("rita"));
+    check(&mut rita, "BEGIN; SELECT DISTINCT region FROM customers", "North");
+    check(&mut other, "SELECT 1", "53300");
+    check(&mut rita, "SELECT DISTINCT region FROM customers; COMMIT", "North");
+    check(&mut ralf, "SELECT DISTINCT region FROM customers", "South");
+}
+
+#[test]
+fn settings_follow_their_session() {
+    let stage = stage(1);
+    let (mut rita, mut ralf) = (stage.client("rita"), stage.client("ralf"));
+    check(&mut rita, "SET timezone = 'Asia/Tokyo'", "");
+    check(&mut ralf, "SHOW timezone", &ask(&mut stage.native("ralf"), "SHOW timezone"));
+    check(&mut ralf, "SET timezone = 'America/Lima'", "");
+    check(&mut rita, "SHOW timezone", "Asia/Tokyo");
+    check(&mut ralf, "SHOW timezone", "America/Lima");
+    // What a transaction sets goes when it is rolled back, and SET LOCAL with any.
+    check(&mut rita, "BEGIN", "");
+    check(&mut rita, "SET timezone = 'UTC'", "");
+    check(&mut rita, "ROLLBACK", "");
+    check(&mut ralf, "SELECT 1", "1");
+    check(&mut rita, "SHOW timezone", "Asia/Tokyo");
+    check(&mut rita, "BEGIN; SET LOCAL timezone = 'UTC'; COMMIT", "");
+    check(&mut ralf, "SELECT 1", "1");
+    check(&mut rita, "SHOW timezone", "Asia/Tokyo");
+    check(&mut rita, "SELECT set_config('timezone', 'Europe/Rome', false)", "Europe/Rome");
+    check(&mut ralf, "SHOW timezone", "America/Lima");
+    check(&mut rita, "SHOW timezone", "Europe/Rome");
+    check(&mut rita, "RESET ALL", "");
+    check(&mut ralf, "SHOW timezone", "America/Lima");
+    check(&mut rita, "SHOW timezone", &ask(&mut stage.native("rita"), "SHOW timezone"));
+}
+
+#[test]
+fn a_search_path_follows_its_session() {
+    let stage = stage(1);
+    let (mut rita, mut ralf) = (stage.client("rita"), stage.client("ralf"));
+    check(&mut rita, "SET search_path = pg_catalog", "");
+    check(&mut ralf, "SELECT DISTINCT region FROM customers", "South");
+    check(&mut rita, "SELECT DISTINCT region FROM customers", "42P01");
+    check(&mut ralf, "SELECT DISTINCT region FROM customers", "South");
+    check(&mut rita, "SET search_path = public", "");
+    check(&mut ralf, "SELECT 1", "1");
+    check(&mut rita, "SELECT DISTINCT region FROM customers", "North");
+}
+
+#[test]
+fn literals_are_read_by_the_settings_of_the_session() {
+    let stage = stage(1);
+    let (mut rita, mut other) = (stage.client("rita"), stage.client("rita"));
+    check(&mut rita, "SET timezone = 'Asia/Tokyo'", "");
+    check(&mut other, "SET timezone = 'UTC'", "");
+    // Three times: the first is judged, the second prepared, the third finds it prepared.
+    for _ in 0..3 {
+        let sql = "SELECT extract(epoch FROM timestamptz '2026-01-01 00:00')::bigint";
+        check(&mut rita, sql, "1767193200");
+        check(&mut other, sql, "1767225600");
+    }
+    let sql = "SELECT timestamptz 'now' < clock_timestamp(), timestamptz 'now'";
+    let (first, second) = (ask(&mut rita, sql), ask(&mut rita, sql));
+    assert_ne!(first, second, "read when it is sent");
+}
+
+#[test]
+fn prepared_statements_follow_their_session() {
+    let stage = stage(1);
+    let (mut rita, mut ralf) = (stage.client("rita"), stage.client("ralf"));
+    let parse = "parse p: SELECT DISTINCT region FROM customers WHERE id > $1\nsync";
+    let run = "bind - p (0)\ndescribe portal -\nexecute - 0\nsync";
+    assert_eq!(converse(&mut rita, parse), "1\nZ I");
+    assert_eq!(converse(&mut ralf, run), "E 26000\nZ I", "a statement of somebody else's");
+    assert_eq!(converse(&mut ralf, parse), "1\nZ I");
+    for _ in 0..3 {
+        assert_eq!(converse(&mut rita, run), "2\nT region\nD North\nC SELECT 1\nZ I");
+        assert_eq!(converse(&mut ralf, run), "2\nT region\nD South\nC SELECT 1\nZ I");
+    }
+    assert_eq!(converse(&mut rita, parse), "E 42P05\nZ I", "the name is taken");
+    assert_eq!(converse(&mut rita, "query DEALLOCATE p"), "C DEALLOCATE\nZ I");
+    assert_eq!(converse(&mut rita, run), "E 26000\nZ I");
+    assert_eq!(converse(&mut ralf, run), "2\nT region\nD South\nC SELECT 1\nZ I");
+    assert_eq!(converse(&mut ralf, "query DISCARD ALL"), "C DISCARD ALL\nZ I");
+    assert_eq!(converse(&mut ralf, run), "E 26000\nZ I");
+    assert_eq!(converse(&mut rita, parse), "1\nZ I");
+    assert_eq!(converse(&mut rita, run), "2\nT region\nD North\nC SELECT 1\nZ I");
+    assert_eq!(converse(&mut rita, "close statement p\nsync"), "3\nZ I");
+    assert_eq!(converse(&mut rita, run), "E 26000\nZ I");
+}
+
+#[test]
+fn what_lives_in_a_connection_keeps_it() {
+    let stage = stage(1);
+    let (mut rita, mut ralf) = (stage.client("rita"), stage.client("ralf"));
+    for (keep, use_it, give_up) in [
+        ("PREPARE q AS SELECT DISTINCT region FROM customers", "EXECUTE q", "DEALLOCATE q"),
+        (
+            "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT DISTINCT region FROM customers; COMMIT",
+            "FETCH c",
+            "CLOSE c",
+        ),
+    ] {
+        assert_eq!(ask(&mut rita, keep), "");
+        check(&mut rita, use_it, "North");
+        // The only connection is taken.
+        let waiting = ralf.simple("SELECT 1");
+        assert_eq!(waiting.sqlstate(), "53300", "{keep}");
+        ralf = stage.client("ralf");
+        check(&mut rita, give_up, "");
+        check(&mut ralf, "SELECT DISTINCT region FROM customers", "South");
+    }
+}
+
+#[test]
+fn traces_of_a_function_do_not_reach_the_next_person() {
+    let stage = stage(1);
+    let (mut rita, mut ralf) = (stage.client("rita"), stage.client("ralf"));
+    let nothing = ask(&mut ralf, "SELECT public.find_traces()");
+    check(&mut rita, "SELECT public.leave_traces()", "left");
+    check(&mut rita, "SELECT public.find_traces()", "rita was here 59s 1 left_behind rita_channel");
+    check(&mut ralf, "SELECT public.find_traces()", &nothing);
+    check(&mut rita, "SELECT public.find_traces()", &nothing);
+}
+
+#[test]
+fn a_cancel_reaches_the_transaction_of_its_session_only() {
+    let stage = stage(2);
+    let (mut rita, mut ralf) = (stage.client("rita"), stage.client("ralf"));
+    check(&mut rita, "SELECT 1", "1");
+    for _ in 0..20 {
+        // Nothing of hers runs: nobody's statement may die of it.
+        Client::cancel(stage.proxy.port(), &rita.key);
+        check(&mut ralf, "SELECT count(*) > 0 FROM customers a, customers b, orders c", "t");
+    }
+}
