@@ -250,7 +250,12 @@ fn what_the_client_could_notice_stays() {
         let template = cleared.template(&own, shop.context())?;
         Some(template.parameterised(&own)?.cleared().sql().to_owned())
     };
-    let yes = ["SELECT id FROM orders WHERE id = 1", "DELETE FROM orders WHERE note = 'x'"];
+    let yes = [
+        "SELECT id FROM orders WHERE id = 1",
+        "DELETE FROM orders WHERE note = 'x'",
+        // With a check, in whose text there is a mark of ours.
+        "UPDATE orders SET note = 'x' WHERE id = 1",
+    ];
     for text in yes {
         assert!(parameterised(text).is_some_and(|sql| sql.contains(" $1 ")), "{text}");
     }
