@@ -20,6 +20,8 @@ pub enum StatementKind {
     Update,
     /// DELETE.
     Delete,
+    /// MERGE.
+    Merge,
     /// COPY FROM STDIN: the client sends rows.
     CopyIn,
     /// COPY (query) TO STDOUT.

@@ -217,6 +217,7 @@ impl Outcome<'_> {
             WriteKind::Insert => (Outline::Insert, StatementKind::Insert),
             WriteKind::Update => (Outline::Update, StatementKind::Update),
             WriteKind::Delete => (Outline::Delete, StatementKind::Delete),
+            WriteKind::Merge => (Outline::Merge, StatementKind::Merge),
         };
         let rows = match (self.checks[index], write.has_returning) {
             (true, true) => RowShape::DropLastColumn,
@@ -347,6 +348,7 @@ fn bypass(text: &str, parsed: &Parsed<'_>) -> Result<Cleared, Refusal> {
             Outline::Insert => other(StatementKind::Insert),
             Outline::Update => other(StatementKind::Update),
             Outline::Delete => other(StatementKind::Delete),
+            Outline::Merge => other(StatementKind::Merge),
             Outline::Carrier(..)
             | Outline::Execute(_)
             | Outline::Objects(_)

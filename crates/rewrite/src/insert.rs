@@ -31,6 +31,16 @@ struct Source<'s> {
     untyped: Vec<(usize, Range<usize>)>,
 }
 
+/// The columns that an INSERT fills.
+pub(crate) struct Placed {
+    /// Those that the client gives, in order.
+    pub(crate) columns: Vec<ColumnId>,
+    /// Forced values.
+    pub(crate) presets: Vec<(ColumnId, String)>,
+    /// Forced values of columns that the client does not give, each behind a comma.
+    pub(crate) added: String,
+}
+
 impl Writer<'_> {
     /// Column list, forced values, checks of what is proposed. `made` is what every new row must satisfy.
     pub(crate) fn insert(
@@ -39,23 +49,7 @@ impl Writer<'_> {
         made: &Filter,
         plan: &mut Plan,
     ) -> Result<(), Refusal> {
-        let Some(source) = &self.write.source else {
-            return Err(Refusal::Verification("an INSERT without a source".to_owned()));
-        };
-        let plain = decision.columns.iter().all(|column| *column == ColumnAccess::Clear);
-        let presets = self.presets(decision);
-        let listed = self.write.column_list.is_some();
-        let view = self.write.through.is_some();
-        let as_given = presets.is_empty() && (plain && !view || listed);
-        let columns: Vec<ColumnId> = match listed {
-            true => self.write.columns.iter().map(|(id, _)| *id).collect(),
-            false => self.implicit_columns(decision, source, as_given)?,
-        };
-        let missing: Vec<&(ColumnId, String)> =
-            presets.iter().filter(|(column, _)| !columns.contains(column)).collect();
-        if !as_given {
-            self.column_list(&columns, &missing, plan);
-        }
+        let Placed { columns, presets, added } = self.place_columns(decision, plan)?;
         let proposal = Proposal {
             text: self.text,
             mark: self.context.mark,
@@ -66,8 +60,7 @@ impl Writer<'_> {
             partial: &self.write.partial,
             presets: &presets,
         };
-        let added: String = missing.iter().map(|(_, value)| format!(", {value}")).collect();
-        match source {
+        match self.source()? {
             InsertSource::Defaults(range) => {
                 if let Some(values) = added.strip_prefix(", ") {
                     plan.edit(range.clone(), format!("VALUES ({values})"));
@@ -92,6 +85,36 @@ impl Writer<'_> {
             },
         }
         Ok(())
+    }
+
+    /// Finds out which columns are filled, and writes their list where the client's text does not say it.
+    pub(crate) fn place_columns(
+        &self,
+        decision: &Decision,
+        plan: &mut Plan,
+    ) -> Result<Placed, Refusal> {
+        let source = self.source()?;
+        let plain = decision.columns.iter().all(|column| *column == ColumnAccess::Clear);
+        let presets = self.presets(decision);
+        let listed = self.write.column_list.is_some();
+        let view = self.write.through.is_some();
+        let as_given = presets.is_empty() && (plain && !view || listed);
+        let columns: Vec<ColumnId> = match listed {
+            true => self.write.columns.iter().map(|(id, _)| *id).collect(),
+            false => self.implicit_columns(decision, source, as_given)?,
+        };
+        let missing: Vec<&(ColumnId, String)> =
+            presets.iter().filter(|(column, _)| !columns.contains(column)).collect();
+        if !as_given {
+            self.column_list(&columns, &missing, plan);
+        }
+        let added: String = missing.iter().map(|(_, value)| format!(", {value}")).collect();
+        Ok(Placed { columns, presets, added })
+    }
+
+    fn source(&self) -> Result<&InsertSource, Refusal> {
+        let missing = || Refusal::Verification("an INSERT without a source".to_owned());
+        self.write.source.as_ref().ok_or_else(missing)
     }
 
     fn presets(&self, decision: &Decision) -> Vec<(ColumnId, String)> {
@@ -193,7 +216,12 @@ fn as_source<'s>(range: &'s Range<usize>, row: &ValueRow) -> Source<'s> {
 }
 
 /// Forced values in rows of VALUES.
-fn forced_values(proposal: &Proposal<'_>, rows: &[ValueRow], added: &str, plan: &mut Plan) {
+pub(crate) fn forced_values(
+    proposal: &Proposal<'_>,
+    rows: &[ValueRow],
+    added: &str,
+    plan: &mut Plan,
+) {
     for row in rows {
         for (column, value) in proposal.presets {
             let index = proposal.columns.iter().position(|listed| listed == column);

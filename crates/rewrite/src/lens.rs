@@ -34,6 +34,7 @@ pub(crate) fn command(kind: WriteKind) -> Command {
         WriteKind::Insert => Command::Insert,
         WriteKind::Update => Command::Update,
         WriteKind::Delete => Command::Delete,
+        WriteKind::Merge => Command::Select,
     }
 }
 

@@ -14,6 +14,7 @@ mod insert;
 mod known;
 mod lens;
 mod mark;
+mod merge;
 mod parameter;
 mod plan;
 mod propose;

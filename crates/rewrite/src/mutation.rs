@@ -30,6 +30,10 @@ const STATEMENTS: &[&str] = &[
     "delete from v_renamed where who = 'x'",
     "update orders set note = 'x', amount = amount + 1 where current of c",
     "insert into v_orders (id, note) values (1, 'x') returning id",
+    "merge into orders using customers c on orders.id = c.id when matched then delete when not matched then do nothing",
+    "merge into orders o using regions r on r.region = o.note when not matched and r.label > 'a' then insert (id, region) values (1, r.region)",
+    "merge into order_items i using orders o on i.id = o.id when matched then update set order_id = (select max(id) from orders)",
+    "merge into orders using regions r on true when matched and r.label = 'x' then delete",
 ];
 
 fn plan(fixture: &Fixture, text: &str) -> Plan {

@@ -175,7 +175,8 @@ impl Template {
             | StatementKind::Insert
             | StatementKind::Update
             | StatementKind::Delete => {}
-            StatementKind::CopyIn
+            StatementKind::Merge
+            | StatementKind::CopyIn
             | StatementKind::CopyOut
             | StatementKind::Transaction
             | StatementKind::Set

@@ -31,6 +31,8 @@ pub(crate) enum Guard {
     /// It is the target of an INSERT; the last item of RETURNING is our check if `check`. It names no other columns to
     /// be written.
     Inserted { check: bool, columns: Vec<String> },
+    /// It is the target of a MERGE: the top of ON is an AND of ours if `and`, and each WHEN clause is guarded as said.
+    Merged { and: bool, whens: Vec<WhenGuard> },
     /// A command names it whole: LOCK, TRUNCATE.
     Object,
     /// The statement makes it.
@@ -39,6 +41,17 @@ pub(crate) enum Guard {
     Copied { check: bool },
     /// Not a relation: a CTE of ours.
     Name,
+}
+
+/// What must guard a WHEN clause of MERGE.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct WhenGuard {
+    /// Its condition is a CASE of ours.
+    pub(crate) condition: bool,
+    /// A value of its action is a sub-select of ours.
+    pub(crate) value: bool,
+    /// Columns that its action may name to be written.
+    pub(crate) columns: Vec<String>,
 }
 
 /// A relation that an edit names.

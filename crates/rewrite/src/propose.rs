@@ -129,7 +129,7 @@ impl Proposal<'_> {
         if value.kind == ValueKind::Default {
             return None;
         }
-        copied(self.text, self.statement, &value.range)
+        copied(self.text, self.statement, &[], &value.range)
     }
 
     pub(crate) fn plain_type(&self, column: ColumnId) -> String {
@@ -159,16 +159,28 @@ pub(crate) fn raise_unless(word: &str, salt: &str) -> String {
     )
 }
 
-/// A part of the client's text with the edits that do not depend on a decision; `None` where it may not stand twice:
-/// it reads relations, or calls functions of users.
-fn copied(text: &str, statement: &Statement, range: &Range<usize>) -> Option<String> {
+/// A part of the client's text with the edits that do not depend on a decision and those of `references`; `None` where
+/// it may not stand twice: it reads relations, or calls functions of users.
+pub(crate) fn copied(
+    text: &str,
+    statement: &Statement,
+    references: &[Edit],
+    range: &Range<usize>,
+) -> Option<String> {
     let inside = |other: &Range<usize>| range.start <= other.start && other.end <= range.end;
     let once = statement.accesses.iter().any(|access| inside(&access.range))
         || statement.calls.iter().any(|call| range.contains(&call.offset))
         || statement.names.iter().any(|offset| range.contains(offset))
         || statement.guards.iter().any(|guard| inside(&guard.range));
     let part = text.get(range.clone()).filter(|_| !once)?;
-    let edits = statement.edits.iter().filter(|edit| inside(&edit.range));
+    let replaced = |edit: &Edit| {
+        let (inner, at) = (&edit.range, !edit.range.is_empty());
+        references
+            .iter()
+            .any(|outer| at && outer.range.start <= inner.start && inner.end <= outer.range.end)
+    };
+    let plain = statement.edits.iter().filter(|edit| !replaced(edit));
+    let edits = references.iter().chain(plain).filter(|edit| inside(&edit.range));
     let moved = |offset: usize| offset - range.start;
     let edits = edits.map(|edit| Edit {
         range: moved(edit.range.start)..moved(edit.range.end),

@@ -143,6 +143,17 @@ impl Check<'_> {
                 let set = columns.iter().all(|column| settable.contains(column));
                 set && checked(*check, last_returning.as_ref())
             }
+            (Guard::Merged { and, whens }, Place::Merged { and_at, whens: places }) => {
+                let ours = |offset: &usize| self.inserted(*offset);
+                let mut both = whens.iter().zip(places);
+                whens.len() == places.len()
+                    && (!and || and_at.as_ref().is_some_and(ours))
+                    && both.all(|(guard, place)| {
+                        (!guard.condition || place.case_at.as_ref().is_some_and(ours))
+                            && place.columns.iter().all(|column| guard.columns.contains(column))
+                            && (!guard.value || place.queries_at.iter().any(|at| ours(at)))
+                    })
+            }
             (Guard::Copied { check }, Place::Copied { case_at }) => {
                 !check || case_at.is_some_and(|offset| self.inserted(offset))
             }
@@ -154,10 +165,12 @@ impl Check<'_> {
                 | Guard::Scan { .. }
                 | Guard::Changed { .. }
                 | Guard::Inserted { .. }
+                | Guard::Merged { .. }
                 | Guard::Copied { .. },
                 Place::OnlyItem { .. }
                 | Place::Changed { .. }
                 | Place::Inserted { .. }
+                | Place::Merged { .. }
                 | Place::Object
                 | Place::Made
                 | Place::Copied { .. }

@@ -1,4 +1,4 @@
-//! Rewrites what is written: USING on the rows touched, WITH CHECK on the rows made.
+//! Rewrites what is written (MERGE apart): USING on the rows touched, WITH CHECK on the rows made.
 //!
 //! The check stands in RETURNING, on the row as stored, after defaults and triggers: an item that raises when the
 //! check is not true undoes the statement. The relay drops that item from the answer.
@@ -29,7 +29,7 @@ use crate::{Context, Refusal};
 /// The name of the item that checks a row.
 pub(crate) const CHECK_NAME: &str = "pgcordon_check";
 
-/// Writes the edits of one INSERT, UPDATE or DELETE.
+/// Writes the edits of one INSERT, UPDATE, DELETE or MERGE.
 pub(crate) struct Writer<'a> {
     pub(crate) context: Context<'a>,
     pub(crate) lens: &'a PolicyLens<'a>,
@@ -43,6 +43,13 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Adds the write's edits to the plan; says whether a check was added.
     pub(crate) fn edits(&self, plan: &mut Plan) -> Result<bool, Refusal> {
+        match self.write.kind {
+            WriteKind::Merge => self.merge(plan).map(|()| false),
+            WriteKind::Insert | WriteKind::Update | WriteKind::Delete => self.command(plan),
+        }
+    }
+
+    fn command(&self, plan: &mut Plan) -> Result<bool, Refusal> {
         let relation = self.relation();
         let kind = self.write.kind;
         let granted = self.lens.granted(self.access().relation, command(kind))?;
@@ -65,7 +72,7 @@ impl<'a> Writer<'a> {
                 let using = both(&decision.using, &reads);
                 let made = match kind {
                     WriteKind::Update => both(&decision.check, &reads),
-                    WriteKind::Insert | WriteKind::Delete => Filter::All,
+                    WriteKind::Insert | WriteKind::Delete | WriteKind::Merge => Filter::All,
                 };
                 self.propose_update(&self.write.assignments, &using, &made, plan);
                 let touched = self.touched(&using)?;
@@ -73,11 +80,14 @@ impl<'a> Writer<'a> {
                 let and_in = touched.and_then(|predicate| self.condition(&predicate, plan));
                 let check = match kind {
                     WriteKind::Update => self.all_checks(self.check_item(&made))?,
-                    WriteKind::Insert | WriteKind::Delete => None,
+                    WriteKind::Insert | WriteKind::Delete | WriteKind::Merge => None,
                 };
                 let columns = self.settable(decision);
                 let guard = Guard::Changed { and_in, condition, check: check.is_some(), columns };
                 (check, guard)
+            }
+            WriteKind::Merge => {
+                return Err(Refusal::Verification("MERGE as one command".to_owned()));
             }
         };
         self.target(guard, plan);
@@ -102,7 +112,7 @@ impl<'a> Writer<'a> {
     }
 
     /// `rows` of select, if the statement reads its target.
-    fn reads(&self) -> Result<Filter, Refusal> {
+    pub(crate) fn reads(&self) -> Result<Filter, Refusal> {
         if !self.write.reads_target {
             return Ok(Filter::All);
         }
@@ -121,7 +131,7 @@ impl<'a> Writer<'a> {
         writable(self.relation(), columns, decision)
     }
 
-    fn target(&self, guard: Guard, plan: &mut Plan) {
+    pub(crate) fn target(&self, guard: Guard, plan: &mut Plan) {
         let access = self.access();
         let mut draft = Draft::default();
         if access.only {
@@ -156,7 +166,7 @@ impl<'a> Writer<'a> {
                 let offset = self.write.condition.as_ref().map(|range| range.start);
                 return Err(Refusal::Unsupported { what, offset });
             }
-            WriteKind::Update | WriteKind::Insert => {
+            WriteKind::Update | WriteKind::Insert | WriteKind::Merge => {
                 self.guard_values(&using, plan)?;
                 self.check_item(&both(&decision.check, reads))
             }
@@ -200,7 +210,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What a row must satisfy to be touched: the rules, and what views on the way demand. `None` where that is nothing.
-    fn touched(&self, using: &Filter) -> Result<Option<Draft>, Refusal> {
+    pub(crate) fn touched(&self, using: &Filter) -> Result<Option<Draft>, Refusal> {
         let view = self.view_condition(using)?;
         if *using == Filter::All {
             return Ok(view);
@@ -215,7 +225,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Names of the columns that the write may name as written.
-    fn settable(&self, decision: &Decision) -> Vec<String> {
+    pub(crate) fn settable(&self, decision: &Decision) -> Vec<String> {
         let named = self.write.columns.iter().map(|(column, _)| *column);
         let on_conflict = match &self.write.conflict {
             Some(Conflict::Update { columns, .. }) => columns.as_slice(),
@@ -254,7 +264,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds the predicate to WHERE; gives the piece in which a new top-level AND stands.
-    fn condition(&self, predicate: &Draft, plan: &mut Plan) -> Option<usize> {
+    pub(crate) fn condition(&self, predicate: &Draft, plan: &mut Plan) -> Option<usize> {
         let add = |plan: &mut Plan, at: usize, before: &str, after: &str| {
             let mut draft = Draft::default();
             draft.push(before);
@@ -290,7 +300,7 @@ impl<'a> Writer<'a> {
     }
 
     /// An expression of type integer that raises an error of ours unless the filter admits the row.
-    fn raise(&self, filter: &Filter, kind: Kind) -> String {
+    pub(crate) fn raise(&self, filter: &Filter, kind: Kind) -> String {
         let mut test = String::new();
         self.row().filter(filter, &mut test);
         let word = self.context.mark.word(kind, &self.relation().name);

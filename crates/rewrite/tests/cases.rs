@@ -25,6 +25,12 @@ fn views() {
     check("views_manager", "max", include_str!("cases/views.sql"));
 }
 
+#[test]
+fn merges() {
+    check("merges", "rita", include_str!("cases/merge.sql"));
+    check("merges_manager", "max", include_str!("cases/merge.sql"));
+}
+
 /// Cursors, prepared statements, EXPLAIN; by the first without a grant, by the second with one.
 #[test]
 fn statements_that_carry_others() {

@@ -44,6 +44,13 @@ pub enum Place {
         /// Columns that are listed, or set on a conflict.
         columns: Vec<String>,
     },
+    /// The target of MERGE.
+    Merged {
+        /// Byte offset of the AND that is the top of ON, if it is one.
+        and_at: Option<usize>,
+        /// Its WHEN clauses, in order.
+        whens: Vec<WhenPlace>,
+    },
     /// Named as a whole table by a command.
     Object,
     /// Made by the statement.
@@ -55,6 +62,17 @@ pub enum Place {
     },
     /// Anywhere else.
     Elsewhere,
+}
+
+/// A WHEN clause of MERGE in the tree.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct WhenPlace {
+    /// Byte offset of the CASE that is its condition's top, if it is one.
+    pub case_at: Option<usize>,
+    /// Byte offsets of sub-selects that are a value of its action.
+    pub queries_at: Vec<usize>,
+    /// Columns that its action names to be written.
+    pub columns: Vec<String>,
 }
 
 /// A relation name in the tree.
@@ -112,18 +130,17 @@ fn statement(node: Node<'_>) -> Result<Census, Error> {
     let outline = crate::analyze::outline_of(node)?;
     let mut counter = Counter::default();
     match node {
-        Node::SelectStmt(_) | Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) => {
-            counter.walk(node);
-        }
+        Node::SelectStmt(_)
+        | Node::InsertStmt(_)
+        | Node::UpdateStmt(_)
+        | Node::DeleteStmt(_)
+        | Node::MergeStmt(_) => counter.walk(node),
         Node::CopyStmt(copy) => {
             if let Some(relation) = copy.relation() {
                 counter.visit(Node::RangeVar(relation));
             }
             if copy.is_from {
-                let case_at = match copy.where_clause() {
-                    Node::CaseExpr(case) => at(case.location),
-                    _ => None,
-                };
+                let case_at = top_case(copy.where_clause());
                 counter.place(copy.relation(), Place::Copied { case_at });
             }
             if !matches!(copy.where_clause(), Node::None) {
@@ -214,6 +231,7 @@ impl Counter {
                 self.place(insert.relation(), Place::Inserted { last_returning, columns });
             }
             Node::ColumnRef(reference) => self.columns.extend(at(reference.location)),
+            Node::MergeStmt(merge) => self.merged(merge),
             Node::FuncCall(call) => self
                 .functions
                 .push(Called { offset: at(call.location), name: strings(call.funcname()) }),
@@ -254,13 +272,28 @@ impl Counter {
         returning: Option<&nodes::ReturningClause>,
         columns: Vec<String>,
     ) {
-        let and_at = match condition {
-            Node::BoolExpr(and) if and.boolop == nodes::BoolExprType::AND_EXPR => at(and.location),
-            _ => None,
-        };
+        let and_at = top_and(condition);
         let condition = !matches!(condition, Node::None);
         let last_returning = last_returning(returning);
         self.place(relation, Place::Changed { condition, and_at, last_returning, columns });
+    }
+
+    fn merged(&mut self, merge: &nodes::MergeStmt) {
+        let whens = merge.merge_when_clauses().iter().map(|when| {
+            let values = when.values().iter().chain(when.target_list().iter().map(assigned));
+            let queries = values.filter_map(|value| match value {
+                Node::SubLink(link) => at(link.location),
+                _ => None,
+            });
+            WhenPlace {
+                case_at: top_case(when.condition()),
+                queries_at: queries.collect(),
+                columns: written(when.target_list().iter()),
+            }
+        });
+        let whens = whens.collect();
+        let and_at = top_and(merge.join_condition());
+        self.place(merge.relation(), Place::Merged { and_at, whens });
     }
 
     fn place(&mut self, relation: Option<&nodes::RangeVar>, place: Place) {
@@ -336,6 +369,28 @@ fn extent(condition: Node<'_>) -> Option<(usize, usize)> {
         Recurse::yes()
     });
     Some(found.unwrap_or((usize::MAX, usize::MAX)))
+}
+
+/// The value of an item of SET; nothing for a name in INSERT's list.
+fn assigned(node: Node<'_>) -> Node<'_> {
+    match node {
+        Node::ResTarget(target) => target.val(),
+        _ => Node::None,
+    }
+}
+
+fn top_and(condition: Node<'_>) -> Option<usize> {
+    match condition {
+        Node::BoolExpr(and) if and.boolop == nodes::BoolExprType::AND_EXPR => at(and.location),
+        _ => None,
+    }
+}
+
+fn top_case(condition: Node<'_>) -> Option<usize> {
+    match condition {
+        Node::CaseExpr(case) => at(case.location),
+        _ => None,
+    }
 }
 
 fn at(location: i32) -> Option<usize> {

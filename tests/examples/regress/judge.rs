@@ -87,6 +87,7 @@ pub(crate) fn kind(sql: &str) -> String {
         Ok([Outline::Insert]) => "INSERT".to_owned(),
         Ok([Outline::Update]) => "UPDATE".to_owned(),
         Ok([Outline::Delete]) => "DELETE".to_owned(),
+        Ok([Outline::Merge]) => "MERGE".to_owned(),
         Ok([Outline::Utility(Utility::Transaction | Utility::SetTransaction)]) => {
             "transaction".to_owned()
         }

@@ -85,6 +85,7 @@ impl Session {
             | StatementKind::Insert
             | StatementKind::Update
             | StatementKind::Delete
+            | StatementKind::Merge
             | StatementKind::CopyIn
             | StatementKind::CopyOut
             | StatementKind::Set

@@ -325,7 +325,8 @@ fn is_query(kind: StatementKind) -> bool {
         StatementKind::Select
         | StatementKind::Insert
         | StatementKind::Update
-        | StatementKind::Delete => true,
+        | StatementKind::Delete
+        | StatementKind::Merge => true,
         StatementKind::CopyIn
         | StatementKind::CopyOut
         | StatementKind::Transaction

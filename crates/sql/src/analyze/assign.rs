@@ -9,7 +9,6 @@
 use std::ops::Range;
 
 use pg_raw_parse::Node;
-use pg_raw_parse::list::CastNodeList;
 use pg_raw_parse::nodes;
 
 use super::Walker;
@@ -71,7 +70,7 @@ impl<'a> Walker<'a> {
     /// `SET a = …, (b, c) = …`; `text` is what stands behind SET.
     pub(super) fn set_list(
         &mut self,
-        list: &'a CastNodeList<nodes::ResTarget>,
+        list: impl Iterator<Item = &'a nodes::ResTarget>,
         text: &Range<usize>,
         relation: &Relation,
         scope: &Scope<'a, '_>,
@@ -79,7 +78,7 @@ impl<'a> Walker<'a> {
         let first = self.parsed.tokens().first_at_or_after(text.start);
         let end = self.parsed.tokens().first_at_or_after(text.end);
         let mut items = self.split_commas(first, end).into_iter();
-        let mut assignments: Vec<Assignment> = Vec::with_capacity(list.len());
+        let mut assignments: Vec<Assignment> = Vec::new();
         for target in list {
             let column = assigned_column(target, relation)?;
             self.subscripts(target, scope)?;

@@ -52,6 +52,9 @@ impl<'a> Walker<'a> {
         }
         let name = names.last().copied().unwrap_or_default();
         let builtin = self.function(&names, call.args().len(), call.location)?;
+        if builtin && builtin::volatile(name) {
+            self.out.drawn.extend(offset(call.location));
+        }
         let rowless = call.args().iter().all(super::leaf::row_free);
         if call.over().is_some() || (rowless && self.may_aggregate(builtin, name)) {
             self.unmovable += 1;

@@ -143,6 +143,7 @@ impl<'a> Walker<'a> {
             Node::InsertStmt(insert) => Ok(Kind::Write(self.insert(insert, range)?.0)),
             Node::UpdateStmt(update) => Ok(Kind::Write(self.update(update, range)?.0)),
             Node::DeleteStmt(delete) => Ok(Kind::Write(self.delete(delete, range)?.0)),
+            Node::MergeStmt(merge) => Ok(Kind::Write(self.merge(merge, range)?.0)),
             other => {
                 let what = super::utility::statement_name(other);
                 Err(Error::unsupported(format!("{what} inside another statement"), -1))

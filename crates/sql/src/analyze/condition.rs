@@ -386,7 +386,7 @@ fn clause_end(parsed: &Parsed<'_>, first: usize) -> Option<usize> {
 }
 
 /// Keeps count of CASE … END.
-fn nesting(parsed: &Parsed<'_>, token: usize, cases: usize) -> Option<usize> {
+pub(super) fn nesting(parsed: &Parsed<'_>, token: usize, cases: usize) -> Option<usize> {
     if is_label(parsed, token) {
         return Some(cases);
     }

@@ -63,7 +63,7 @@ impl<'a> Walker<'a> {
         let set = self.parsed.start(action)..end;
         let scope = Scope { items, parent: None };
         let text = self.set_text(&set)?;
-        let assignments = self.set_list(conflict.target_list(), &text, relation, &scope)?;
+        let assignments = self.set_list(conflict.target_list().iter(), &text, relation, &scope)?;
         let (condition, at) = self.condition_in(&set, conflict.where_clause(), &scope)?;
         if partly_seen(&items[1]) {
             for target in conflict.target_list() {

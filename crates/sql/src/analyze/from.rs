@@ -36,7 +36,7 @@ impl<'a> Walker<'a> {
         clippy::wildcard_enum_match_arm,
         reason = "PostgreSQL has 480 node kinds; the arm refuses"
     )]
-    fn item(
+    pub(super) fn item(
         &mut self,
         node: Node<'a>,
         before: &[Item<'a>],

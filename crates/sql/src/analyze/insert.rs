@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use pg_raw_parse::Node;
+use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{self, OverridingKind};
 
 use super::Walker;
@@ -87,9 +88,9 @@ impl<'a> Walker<'a> {
     }
 
     /// Columns named by an INSERT list.
-    fn assigned(
+    pub(super) fn assigned(
         &mut self,
-        list: &'a pg_raw_parse::list::NodeList,
+        list: &'a NodeList,
         relation: &Relation,
         write: &mut Write,
     ) -> Result<(), Error> {
@@ -242,26 +243,36 @@ impl<'a> Walker<'a> {
     fn value_rows(
         &self,
         mut token: usize,
-        select: &nodes::SelectStmt,
+        select: &'a nodes::SelectStmt,
     ) -> Result<Vec<ValueRow>, Error> {
         let mut rows = Vec::with_capacity(select.values_lists().len());
         for row in select.values_lists() {
-            let close = self.parsed.closing(token)?;
-            let inside = self.parsed.end(token)..self.parsed.start(close);
-            let ranges = self.split_commas(token + 1, close);
             let nodes = row.as_node_list().ok_or_else(|| Error::unsupported("this row", -1))?;
-            if ranges.len() != nodes.len() {
-                return Err(crate::parse::disagreement(inside.start));
-            }
-            let values = ranges.into_iter().zip(nodes);
-            let values = values.map(|(range, node)| Value { range, kind: self.value_kind(node) });
-            rows.push(ValueRow { inside, values: values.collect() });
+            let (row, close) = self.value_row(token, nodes)?;
+            rows.push(row);
             token = close + 1;
             if self.parsed.is(token, TokenKind::Comma) {
                 token += 1;
             }
         }
         Ok(rows)
+    }
+
+    /// The values between two parentheses, and the token of the closing one.
+    pub(super) fn value_row(
+        &self,
+        open: usize,
+        nodes: &'a NodeList,
+    ) -> Result<(ValueRow, usize), Error> {
+        let close = self.parsed.closing(open)?;
+        let inside = self.parsed.end(open)..self.parsed.start(close);
+        let ranges = self.split_commas(open + 1, close);
+        if ranges.len() != nodes.len() {
+            return Err(crate::parse::disagreement(inside.start));
+        }
+        let values = ranges.into_iter().zip(nodes);
+        let values = values.map(|(range, node)| Value { range, kind: self.value_kind(node) });
+        Ok((ValueRow { inside, values: values.collect() }, close))
     }
 
     /// Byte behind an INSERT's source: before ON CONFLICT, RETURNING, or the statement's end.

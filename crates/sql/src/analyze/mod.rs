@@ -24,6 +24,7 @@ mod from;
 mod insert;
 mod leaf;
 mod lookup;
+mod merge;
 mod name;
 mod number;
 mod object;
@@ -55,6 +56,7 @@ pub(crate) use create::creation;
 pub use create::{Made, NewRelation};
 pub use insert::{InsertSource, ValueRow};
 pub use lookup::{Form, Guard, SettingUse, Wanted, readable_view};
+pub use merge::{Action, When};
 pub use object::ObjectCommand;
 pub(crate) use object::object_command;
 pub use scope::Visibility;
@@ -220,7 +222,7 @@ pub struct GroupKey {
 pub enum Kind {
     /// SELECT, VALUES, TABLE.
     Select,
-    /// INSERT, UPDATE or DELETE at the top: index into [`Statement::writes`].
+    /// INSERT, UPDATE, DELETE or MERGE at the top: index into [`Statement::writes`].
     Write(usize),
     /// COPY relation FROM STDIN.
     CopyIn(CopyIn),
@@ -256,7 +258,7 @@ pub struct Statement {
     pub kind: Kind,
     /// Relations, in the order in which they were met.
     pub accesses: Vec<Access>,
-    /// INSERT, UPDATE, DELETE, also those inside WITH.
+    /// INSERT, UPDATE, DELETE, MERGE, also those inside WITH.
     pub writes: Vec<Write>,
     /// References to columns of the writes' targets.
     pub target_uses: Vec<TargetUse>,
@@ -264,6 +266,8 @@ pub struct Statement {
     pub names: Vec<usize>,
     /// Functions and operators outside `pg_catalog`.
     pub calls: Vec<Call>,
+    /// Byte offsets of calls of built-in functions that give something else each time.
+    pub drawn: Vec<usize>,
     /// The relation that it makes.
     pub made: Option<NewRelation>,
     /// Primary keys that stand in GROUP BY.
@@ -473,6 +477,7 @@ impl<'a> Walker<'a> {
             target_uses: Vec::new(),
             names: Vec::new(),
             calls: Vec::new(),
+            drawn: Vec::new(),
             made: None,
             group_keys: Vec::new(),
             system_uses: Vec::new(),
@@ -540,6 +545,7 @@ impl<'a> Walker<'a> {
             Node::InsertStmt(insert) => Kind::Write(self.insert(insert, self.out.range.clone())?.0),
             Node::UpdateStmt(update) => Kind::Write(self.update(update, self.out.range.clone())?.0),
             Node::DeleteStmt(delete) => Kind::Write(self.delete(delete, self.out.range.clone())?.0),
+            Node::MergeStmt(merge) => Kind::Write(self.merge(merge, self.out.range.clone())?.0),
             Node::CopyStmt(copy) => self.copy(copy)?,
             Node::ExecuteStmt(execute) => self.execute(execute)?,
             Node::LockStmt(_) | Node::TruncateStmt(_) => self.objects(node)?,

@@ -383,6 +383,7 @@ impl<'a> Walker<'a> {
                 let part = part()?;
                 self.common_write(cte, |walker| walker.delete(delete, part))?
             }
+            Node::MergeStmt(_) => return Err(Error::unsupported("MERGE in WITH", cte.location)),
             _ => return Err(Error::unsupported("this statement in WITH", cte.location)),
         };
         rename(&mut columns, &names);

@@ -104,6 +104,8 @@ impl WriteKind {
             Self::Update => (1 << 2, '2'),
             Self::Insert => (1 << 3, '3'),
             Self::Delete => (1 << 4, '4'),
+            // No bit: MERGE goes through no view.
+            Self::Merge => (0, '0'),
         }
     }
 
@@ -112,6 +114,7 @@ impl WriteKind {
             Self::Update => "update",
             Self::Insert => "insert into",
             Self::Delete => "delete from",
+            Self::Merge => "merge into",
         }
     }
 }

@@ -77,7 +77,7 @@ pub enum Utility {
     Other(&'static str),
 }
 
-/// Classifies a statement that is none of SELECT, INSERT, UPDATE, DELETE, COPY TO.
+/// Classifies a statement that is none of SELECT, INSERT, UPDATE, DELETE, MERGE, COPY TO.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "PostgreSQL has over a hundred utility statements; the arm refuses"
@@ -290,6 +290,8 @@ pub enum Outline {
     Update,
     /// DELETE.
     Delete,
+    /// MERGE.
+    Merge,
     /// A statement that carries another one.
     Carrier(Carrier, Box<Outline>),
     /// EXECUTE of that name.
@@ -322,6 +324,7 @@ pub(crate) fn outline_of(node: Node<'_>) -> Result<Outline, Error> {
         Node::InsertStmt(_) => Outline::Insert,
         Node::UpdateStmt(_) => Outline::Update,
         Node::DeleteStmt(_) => Outline::Delete,
+        Node::MergeStmt(_) => Outline::Merge,
         Node::ExecuteStmt(execute) => {
             Outline::Execute(execute.name().unwrap_or_default().to_owned())
         }

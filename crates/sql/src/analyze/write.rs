@@ -1,4 +1,4 @@
-//! INSERT, UPDATE and DELETE, at the top and inside WITH.
+//! INSERT, UPDATE and DELETE (and the target of MERGE), at the top and inside WITH.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -11,6 +11,7 @@ use super::condition::Level;
 use super::conflict::Conflict;
 use super::from::spelled;
 use super::insert::InsertSource;
+use super::merge::When;
 use super::query::Want;
 use super::scope::{Columns, Item, Scope, Source, Visibility};
 use super::shape::Sources;
@@ -28,9 +29,11 @@ pub enum WriteKind {
     Update,
     /// DELETE
     Delete,
+    /// MERGE, which itself asks for no more than to read; its actions ask for what they do.
+    Merge,
 }
 
-/// One INSERT, UPDATE or DELETE.
+/// One INSERT, UPDATE, DELETE or MERGE.
 #[derive(Clone, Debug)]
 pub struct Write {
     /// Which.
@@ -57,7 +60,9 @@ pub struct Write {
     pub source: Option<InsertSource>,
     /// INSERT only.
     pub conflict: Option<Conflict>,
-    /// UPDATE and DELETE: bytes of the condition behind WHERE.
+    /// MERGE only: its WHEN clauses.
+    pub whens: Vec<When>,
+    /// UPDATE and DELETE: bytes of the condition behind WHERE. MERGE: behind ON.
     pub condition: Option<Range<usize>>,
     /// UPDATE and DELETE: where WHERE would stand; behind the condition's predecessor.
     pub condition_at: usize,
@@ -97,7 +102,7 @@ impl<'a> Walker<'a> {
         self.in_with(delete.with_clause(), |walker| walker.delete_body(delete, range))
     }
 
-    fn in_with(
+    pub(super) fn in_with(
         &mut self,
         with: Option<&'a nodes::WithClause>,
         body: impl FnOnce(&mut Self) -> Walked,
@@ -124,7 +129,7 @@ impl<'a> Walker<'a> {
         let scope = Scope { items: &items, parent: None };
         let behind_target = self.out.accesses[write.access].range.end;
         let text = self.set_text(&(behind_target..write.range.end))?;
-        write.assignments = self.set_list(update.target_list(), &text, relation, &scope)?;
+        write.assignments = self.set_list(update.target_list().iter(), &text, relation, &scope)?;
         self.store(&mut write, relation)?;
         write.columns = columns_of(&write.assignments);
         self.locate_condition(&mut write, update.where_clause(), &scope)?;
@@ -191,7 +196,7 @@ impl<'a> Walker<'a> {
         Ok((item, relation, view))
     }
 
-    fn target_view(
+    pub(super) fn target_view(
         &self,
         target: &nodes::RangeVar,
         id: RelationId,
@@ -315,6 +320,7 @@ pub(super) fn blank(kind: WriteKind, access: usize, range: Range<usize>) -> Writ
         column_list: None,
         source: None,
         conflict: None,
+        whens: Vec::new(),
         condition: None,
         current_of: false,
         reads_target: false,

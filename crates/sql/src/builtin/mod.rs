@@ -50,6 +50,24 @@ pub fn function(name: &str) -> Option<FunctionClass> {
     }
 }
 
+/// Built-in functions on the list that give something else each time they are asked within one statement, in
+/// PostgreSQL 13 to 18 (`provolatile`).
+const VOLATILE: [&str; 7] = [
+    "clock_timestamp",
+    "gen_random_uuid",
+    "random",
+    "random_normal",
+    "timeofday",
+    "uuidv4",
+    "uuidv7",
+];
+
+/// Whether a built-in function may give something else when it is asked again on the same row.
+#[must_use]
+pub fn volatile(name: &str) -> bool {
+    VOLATILE.contains(&name)
+}
+
 /// Types that a value may be cast to or declared as. Left out, with their arrays:
 /// - OID aliases (`regclass` …; see [`Alias`]) and `aclitem`: their input looks names up in the catalog;
 /// - `pg_node_tree`, `pg_snapshot`, `txid_snapshot`, statistics types: internals of the server;
