@@ -151,7 +151,7 @@ impl Check<'_> {
                     && both.all(|(guard, place)| {
                         (!guard.condition || place.case_at.as_ref().is_some_and(ours))
                             && place.columns.iter().all(|column| guard.columns.contains(column))
-                            && (!guard.value || place.queries_at.iter().any(|at| ours(at)))
+                            && (!guard.value || place.queries_at.iter().any(&ours))
                     })
             }
             (Guard::Copied { check }, Place::Copied { case_at }) => {

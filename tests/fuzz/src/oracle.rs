@@ -72,6 +72,7 @@ const STATEMENTS: &[&str] = &[
     "InsertStmt",
     "UpdateStmt",
     "DeleteStmt",
+    "MergeStmt",
     "CopyStmt",
     "TransactionStmt",
     "VariableSetStmt",
@@ -154,7 +155,6 @@ impl Judge<'_> {
                 "FuncCall" => self.call(node),
                 "SelectStmt" => self.scan(node),
                 "UpdateStmt" | "DeleteStmt" | "InsertStmt" => self.returning(node),
-                "MergeStmt" => self.fault("a MERGE"),
                 _ => {}
             }
         }
@@ -210,7 +210,9 @@ impl Judge<'_> {
                 (_, "with_clause") => continue,
                 ("SelectStmt", "from_clause") if child.items().len() == 1 => Place::Only(node),
                 ("RangeTableSample", "relation") => place,
-                ("InsertStmt" | "UpdateStmt" | "DeleteStmt", "relation") => Place::Target(node),
+                ("InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt", "relation") => {
+                    Place::Target(node)
+                }
                 ("CopyStmt", "relation") if *node.get("is_from") == word("true") => {
                     Place::Target(node)
                 }
@@ -375,6 +377,11 @@ fn implies(condition: &Value, alias: &str, magic: u32) -> bool {
                 }
                 // A check: zero, or an error.
                 "CaseExpr" => right == Some(0) && checked(left, alias, magic),
+                // The same over a row that MERGE proposes.
+                "SubLink" if alias == PROPOSED => {
+                    right == Some(0)
+                        && only_value(left).is_some_and(|value| checked(value, alias, magic))
+                }
                 _ => false,
             }
         }
@@ -462,7 +469,45 @@ fn written(write: &Value, alias: &str, magic: u32) -> bool {
         // A row under a cursor takes no condition besides: what was deleted is checked.
         "DeleteStmt" => condition || (check && write.get("where_clause").kind() == "CurrentOfExpr"),
         "CopyStmt" => condition,
+        "MergeStmt" => {
+            let read = implies(write.get("join_condition"), alias, magic);
+            let whens = write.get("merge_when_clauses").items();
+            !whens.is_empty() && whens.iter().all(|when| acted(when, read, alias, magic))
+        }
         _ => false,
+    }
+}
+
+/// The alias of a row that a write proposes.
+const PROPOSED: &str = "pgcordon_row";
+
+/// Whether a clause of MERGE touches and makes only rows with that constant; `read` where ON admits no others.
+fn acted(when: &Value, read: bool, alias: &str, magic: u32) -> bool {
+    let condition = when.get("condition");
+    let touched = read || implies(condition, alias, magic);
+    let items = when.get("target_list").items();
+    let values = when.get("values").items().iter().chain(items.iter().map(|item| item.get("val")));
+    let mut values = values.filter_map(only_value);
+    let made =
+        implies(condition, PROPOSED, magic) || values.any(|value| implies(value, PROPOSED, magic));
+    // `CmdType` of nodes.h: 2 is UPDATE, 3 INSERT, 4 DELETE, 7 DO NOTHING.
+    match when.get("command_type") {
+        update if *update == word("2") => {
+            let moved = items.iter().any(|item| item.get("name").text() == Some(KEY));
+            touched && (made || !moved)
+        }
+        insert if *insert == word("3") => made,
+        delete if *delete == word("4") => touched,
+        nothing if *nothing == word("7") => read,
+        _ => false,
+    }
+}
+
+/// The only column of a sub-select that stands for a value.
+fn only_value(link: &Value) -> Option<&Value> {
+    match link.get("subselect").get("target_list").items() {
+        [target] => Some(target.get("val")),
+        _ => None,
     }
 }
 
