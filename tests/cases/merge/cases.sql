@@ -190,7 +190,7 @@ MERGE INTO docs d USING (VALUES (1)) s (id) ON d.id = s.id WHEN MATCHED AND d.ow
 MERGE INTO docs d USING (VALUES (1)) s (id) ON d.id = s.id WHEN MATCHED AND d.owner = 'rita' THEN UPDATE SET (size, title) = (SELECT f.size, 'c' FROM feed f WHERE f.id = s.id);
 -- two sub-selects that a rule reads; refused
 MERGE INTO docs d USING (VALUES (1)) s (id) ON d.id = s.id WHEN MATCHED AND d.owner = 'rita' THEN UPDATE SET size = (SELECT min(size) FROM feed), state = (SELECT 'x' FROM teams);
--- into a view; refused 42P01
+-- into a view
 MERGE INTO docs_view d USING (VALUES (1)) s (id) ON d.id = s.id WHEN MATCHED THEN DELETE;
 -- inside with
 WITH m AS (MERGE INTO docs d USING (VALUES (1)) s (id) ON d.id = s.id WHEN MATCHED THEN DELETE) SELECT 1;
