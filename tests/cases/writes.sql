@@ -360,3 +360,17 @@ UPDATE checked_orders SET placed = 'x' WHERE amount = 50;
 UPDATE checked_orders SET placed = 'x' WHERE CURRENT OF c;
 -- view: prepared
 UPDATE checked_orders SET placed = 'x' WHERE no = 4 AND money::text LIKE '%5%';
+-- merge
+MERGE INTO orders o USING customers c ON o.customer_id = c.id AND c.level = 'gold' WHEN MATCHED THEN UPDATE SET note = c.name, amount = o.amount + 1;
+-- merge inserts own and foreign
+MERGE INTO customers c USING (VALUES (70, 'North', 'a'), (71, 'East', 'b')) AS s (id, region, name) ON c.id = s.id WHEN NOT MATCHED THEN INSERT (id, region, name, email) VALUES (s.id, s.region, s.name, s.name || '@x');
+-- merge finds a hidden key
+MERGE INTO customers c USING (VALUES (6, 'North', 'a'), (1, 'North', 'b')) AS s (id, region, name) ON c.id = s.id WHEN MATCHED THEN UPDATE SET name = s.name WHEN NOT MATCHED THEN INSERT (id, region, name, email) VALUES (s.id, s.region, s.name, s.name || '@x');
+-- merge moves away
+MERGE INTO orders o USING regions r ON r.name <> o.region AND r.name = 'West' WHEN MATCHED THEN UPDATE SET region = r.name;
+-- merge deletes what is seen
+MERGE INTO items i USING orders o ON o.id = i.order_id AND i.line = 1 WHEN MATCHED AND o.amount > 10 THEN DELETE WHEN MATCHED THEN DO NOTHING;
+-- merge into a partitioned table
+MERGE INTO measures m USING (VALUES ('North', '2025-01-01'::date, 7), ('South', '2025-01-01', 8)) s (region, day, value) ON (m.region, m.day) = (s.region, s.day) WHEN MATCHED THEN UPDATE SET value = s.value + m.value WHEN NOT MATCHED THEN DO NOTHING;
+-- merge into a read-only table
+MERGE INTO employees e USING orders o ON e.id = o.id WHEN MATCHED THEN DELETE;

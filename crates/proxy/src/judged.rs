@@ -103,7 +103,8 @@ fn is_plain(statement: &ClearedStatement) -> bool {
         | StatementKind::Update
         | StatementKind::Delete
         | StatementKind::Transaction => statement.settings.is_empty(),
-        StatementKind::CopyIn
+        StatementKind::Merge
+        | StatementKind::CopyIn
         | StatementKind::CopyOut
         | StatementKind::Set
         | StatementKind::Show
@@ -144,6 +145,7 @@ fn leaves_traces(statement: &ClearedStatement) -> bool {
         StatementKind::Insert
         | StatementKind::Update
         | StatementKind::Delete
+        | StatementKind::Merge
         | StatementKind::CopyIn
         | StatementKind::Discard
         | StatementKind::Prepare
