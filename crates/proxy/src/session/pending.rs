@@ -233,6 +233,12 @@ impl Queue {
         })
     }
 
+    /// Whether an answer of PostgreSQL's is due behind what is our own at the front.
+    pub(super) fn awaits_upstream(&self) -> bool {
+        let local = |pending: &Pending| matches!(pending, Pending::Local(_) | Pending::Done { .. });
+        self.entries.iter().any(|(pending, _)| !local(pending))
+    }
+
     pub(super) fn has_barrier(&self) -> bool {
         self.barriers > 0
     }

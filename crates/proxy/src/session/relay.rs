@@ -78,9 +78,14 @@ impl Session {
         }
     }
 
-    /// Messages of our own whose turn it is.
+    /// Messages of our own whose turn it is. Where an answer of PostgreSQL's follows them, they go out with it: one
+    /// write for both.
     fn emit_local(&mut self) -> bool {
         let mut moved = false;
+        let answered = self.lease.as_ref().is_none_or(|lease| !lease.link.inbound.is_empty());
+        if !answered && self.queue.awaits_upstream() {
+            return false;
+        }
         while matches!(self.queue.front(), Some(Pending::Local(_) | Pending::Done { .. })) {
             match self.queue.pop() {
                 Some(Pending::Local(bytes)) => self.client.outbound.extend_from_slice(&bytes),
