@@ -44,4 +44,5 @@ fetch() {
 }
 
 [ -f "$folder/parallel_schedule" ] || fetch
-cargo run --locked --quiet --workspace --example regress -- "$folder" "$@"
+cargo build --locked --quiet --workspace --all-targets
+exec "$target/debug/examples/regress" "$folder" "$@"

@@ -22,6 +22,8 @@ use crate::frame::{self, Frame, HEADER};
 
 /// Bytes asked for per read.
 const READ_SIZE: usize = 64 * 1024;
+/// A read of so much is followed by another like it: it is read where it stays.
+const BULK: usize = 8 * 1024;
 /// Largest buffer that an idle connection keeps.
 const IDLE_BUFFER: usize = 4 * 1024;
 
@@ -100,7 +102,7 @@ pub(crate) struct Link {
     /// To be written.
     pub(crate) outbound: BytesMut,
     unflushed: bool,
-    /// The last read filled all that there was: the next one goes to `inbound` directly.
+    /// The last read was a long one: the next one goes to `inbound` directly.
     bulk: bool,
 }
 
@@ -123,7 +125,7 @@ impl Link {
         } else {
             ready!(self.poll_scratch(context))?
         };
-        self.bulk = read >= READ_SIZE;
+        self.bulk = read >= BULK;
         Poll::Ready(Ok(read))
     }
 

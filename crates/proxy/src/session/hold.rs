@@ -144,11 +144,11 @@ impl Session {
 
     /// Gives the connection back between transactions, where nothing of the session's is in it.
     pub(super) async fn rest(&mut self) -> Result<(), End> {
-        if self.lease.is_none()
-            || self.status != Status::Idle
-            || !self.is_at_boundary()
-            || self.is_bound()
-        {
+        if self.lease.is_none() || self.status != Status::Idle || !self.is_at_boundary() {
+            return Ok(());
+        }
+        self.client.shrink();
+        if self.is_bound() {
             return Ok(());
         }
         self.learn_settings().await?;
@@ -162,7 +162,6 @@ impl Session {
         lease.traces |= std::mem::take(&mut self.traces);
         lease.clean = true;
         lease.link.shrink();
-        self.client.shrink();
         Ok(())
     }
 

@@ -23,6 +23,9 @@ use crate::redact::Redactor;
 /// Longest answer that is held in memory: a row to be trimmed, an error, a description.
 const MAX_HELD: usize = 64 << 20;
 
+/// Fewer bytes are copied: the buffers that change places are large ones.
+const SWAPPED: usize = 4 * 1024;
+
 /// A message that is passed through, or thrown away, in pieces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Relaying {
@@ -126,15 +129,18 @@ impl Session {
         let Some(lease) = &mut self.lease else { return false };
         let inbound = &mut lease.link.inbound;
         let now = left.min(inbound.len());
+        if pass && now == inbound.len() && now >= SWAPPED && self.client.outbound.is_empty() {
+            // All of it goes out: the buffers change places, and nothing is copied.
+            std::mem::swap(inbound, &mut self.client.outbound);
+            inbound.clear();
+            self.relaying = left_over(left - now, true);
+            return true;
+        }
         if pass {
             self.client.outbound.extend_from_slice(&inbound[..now]);
         }
         inbound.advance(now);
-        self.relaying = match (left - now, pass) {
-            (0, _) => Relaying::Nothing,
-            (left, true) => Relaying::Pass(left),
-            (left, false) => Relaying::Drop(left),
-        };
+        self.relaying = left_over(left - now, pass);
         now > 0
     }
 
@@ -484,6 +490,14 @@ impl Session {
             _ => return Err(fault("unexpected message", frame.tag)),
         };
         Ok(answer::put_row_without_last(&mut self.client.outbound, &frame.body, visible)?)
+    }
+}
+
+fn left_over(left: usize, pass: bool) -> Relaying {
+    match (left, pass) {
+        (0, _) => Relaying::Nothing,
+        (left, true) => Relaying::Pass(left),
+        (left, false) => Relaying::Drop(left),
     }
 }
 
