@@ -5,7 +5,7 @@
 #      The runner, its set-up and its schema stand beside the attacks file; by default in ../shared/redteam
 #      beside the repository (REDTEAM says otherwise). PGCORDON_BIN names a binary to test instead of building one.
 #      --unprotected leaves pgcordon out and asks PostgreSQL as its owner: that must report leaks.
-#      KEEP_LOG=FILE keeps pgcordon's log.
+#      KEEP_LOG=FILE keeps pgcordon's log. PGCORDON_POOL_MODE=transaction sets that mode.
 # Out: the runner's report and its exit code: 0 clean, 1 findings, 2 something of the set-up failed.
 #
 # PostgreSQL's server and its contrib modules must be installed. What this script starts, it stops by process id.
@@ -121,7 +121,8 @@ if [ -n "$unprotected" ]; then
 else
     logins=(rep_north=rep_north:rep_north_pw manager=manager:manager_pw readonly=readonly:readonly_pw)
     port=$(free_port)
-    cp "$here/policy.yaml" "$ours/policy.yaml"
+    # PGCORDON_POOL_MODE: the corpus runs in transaction mode as well.
+    sed "s/^\( *\)connect:/\1pool_mode: ${PGCORDON_POOL_MODE:-session}\n&/" "$here/policy.yaml" >"$ours/policy.yaml"
     cat >"$ours/pgcordon.yaml" <<END
 listen: 127.0.0.1:$port
 upstreams:

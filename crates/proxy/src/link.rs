@@ -25,7 +25,7 @@ const READ_SIZE: usize = 64 * 1024;
 /// A read of so much is followed by another like it: it is read where it stays.
 const BULK: usize = 8 * 1024;
 /// Largest buffer that an idle connection keeps.
-const IDLE_BUFFER: usize = 4 * 1024;
+const IDLE_BUFFER: usize = 512;
 
 thread_local! {
     /// Where reads arrive before it is known how much there is: an idle connection holds no buffer of its own.

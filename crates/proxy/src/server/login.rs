@@ -46,6 +46,15 @@ struct Denied {
 
 /// Serves one client from its first byte to its last.
 pub(super) async fn serve_client(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
+    // On the heap, and freed when it is done: an idle session's task is small.
+    let started = Box::pin(start(shared, stream, peer)).await;
+    if let Some(session) = started {
+        session.run().await;
+    }
+}
+
+/// Up to the greeting.
+async fn start(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<Session> {
     let peer = peer.to_string();
     // Without it each small answer would wait for an acknowledgement.
     let _best_effort = stream.set_nodelay(true);
@@ -53,16 +62,18 @@ pub(super) async fn serve_client(shared: &Shared, stream: TcpStream, peer: Socke
     let outcome = tokio::select! {
         outcome = authenticated(shared, stream) => outcome,
         // Nothing of a person's is lost when a connection ends before it is a session.
-        _ = stopping.wait_for(|stopping| *stopping) => return,
+        _ = stopping.wait_for(|stopping| *stopping) => return None,
     };
-    match outcome {
+    let denied = match outcome {
         Ok(Some((link, startup))) => match session(shared, link, &startup, &peer).await {
-            Ok(session) => session.run().await,
-            Err(denied) => deny(denied, &peer).await,
+            Ok(session) => return Some(session),
+            Err(denied) => denied,
         },
-        Ok(None) => {}
-        Err(denied) => deny(denied, &peer).await,
-    }
+        Ok(None) => return None,
+        Err(denied) => denied,
+    };
+    deny(denied, &peer).await;
+    None
 }
 
 async fn deny(denied: Denied, peer: &str) {

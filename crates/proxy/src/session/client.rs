@@ -57,7 +57,7 @@ impl Session {
                     return Ok(taken);
                 }
                 Gate::Hold => {
-                    let held = self.take_upstream().await;
+                    let held = Box::pin(self.take_upstream()).await;
                     held.map_err(|error| End::Fatal(error.report()))?;
                     continue;
                 }

@@ -144,14 +144,19 @@ impl Session {
 
     /// Gives the connection back between transactions, where nothing of the session's is in it.
     pub(super) async fn rest(&mut self) -> Result<(), End> {
-        if self.lease.is_none() || self.status != Status::Idle || !self.is_at_boundary() {
+        if self.status != Status::Idle || !self.is_at_boundary() {
             return Ok(());
         }
         self.client.shrink();
+        if self.lease.is_none() {
+            return Ok(());
+        }
         if self.is_bound() {
             return Ok(());
         }
-        self.learn_settings().await?;
+        if !self.touched.is_empty() {
+            Box::pin(self.learn_settings()).await?;
+        }
         if !self.ticket.detach(END_TIMEOUT).await {
             return Err(End::Fault("a cancel request did not arrive".to_owned()));
         }
@@ -169,9 +174,6 @@ impl Session {
     async fn learn_settings(&mut self) -> Result<(), End> {
         let touched = std::mem::take(&mut self.touched);
         let Some(lease) = self.lease.as_mut() else { return Ok(()) };
-        if touched.is_empty() {
-            return Ok(());
-        }
         for name in touched {
             let showing = tokio::time::timeout(END_TIMEOUT, lease.run(Own::Show(name))).await;
             match showing {

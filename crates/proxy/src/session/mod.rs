@@ -224,7 +224,8 @@ impl Session {
                 break end;
             }
         };
-        self.finish(end).await;
+        // On the heap, as all that an idle session does not wait in.
+        Box::pin(self.finish(end)).await;
     }
 
     /// Works off what is there, then waits for more.

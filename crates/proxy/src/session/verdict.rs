@@ -83,6 +83,16 @@ impl Who {
         {
             return Ok(made);
         }
+        // On the heap: a session whose texts are known does not carry it along.
+        Box::pin(self.judge_anew(path, text, types)).await
+    }
+
+    async fn judge_anew(
+        &mut self,
+        path: &mut SearchPath,
+        text: &str,
+        types: &[u8],
+    ) -> Result<Arc<Judged>, Report> {
         let text: Arc<str> = text.into();
         let oids = crate::message::type_oids(types);
         let mut outcome = self.decide(path.schemas(), &text, &oids).await;
