@@ -187,6 +187,29 @@ fn traces_of_a_function_do_not_reach_the_next_person() {
 }
 
 #[test]
+fn statements_of_the_proxy_cannot_be_named() {
+    let stage = stage(1);
+    let (mut rita, mut ralf) = (stage.client("rita"), stage.client("ralf"));
+    for _ in 0..3 {
+        check(&mut ralf, "SELECT DISTINCT region FROM customers", "South");
+    }
+    let shown = "SELECT name FROM pg_catalog.pg_prepared_statements";
+    for number in 1..200 {
+        let name = format!("\"pgcordon {number:x}.0\"");
+        check(&mut rita, &format!("DEALLOCATE {name}"), "42939");
+        if number < 3 {
+            check(&mut rita, &format!("EXECUTE {name}"), "0A000");
+            check(&mut rita, &format!("PREPARE {name} AS SELECT 1"), "0A000");
+            check(&mut rita, &format!("CLOSE {name}"), "42939");
+            let parse = format!("parse d: DEALLOCATE {name}\nsync");
+            assert_eq!(converse(&mut rita, &parse), "E 42939\nZ I");
+        }
+    }
+    assert_ne!(rita.simple(shown).sqlstate(), "", "it would show other people's statements");
+    check(&mut ralf, "SELECT DISTINCT region FROM customers", "South");
+}
+
+#[test]
 fn a_cancel_reaches_the_transaction_of_its_session_only() {
     let stage = stage(2);
     let (mut rita, mut ralf) = (stage.client("rita"), stage.client("ralf"));

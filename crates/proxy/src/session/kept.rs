@@ -19,6 +19,7 @@ use super::names::{Form, Kind, Prepared, Slot};
 use super::pending::Pending;
 use super::{Batch, End, Session};
 use crate::message::{Report, Status};
+use crate::wire::is_reserved;
 
 /// Done, or what the client gets instead.
 type Outcome<T> = Result<Result<T, Report>, End>;
@@ -60,6 +61,10 @@ impl Session {
     /// Finds what each statement of a text keeps or uses.
     pub(super) async fn link(&mut self, mut prepared: Prepared) -> Outcome<Prepared> {
         prepared.links.clear();
+        if !self.who.is_bypass() && prepared.cleared.statements().iter().any(names_ours) {
+            let report = Report::error("42939", "that name is reserved");
+            return Ok(Err(self.who.refused("reserved_name", "", report)));
+        }
         if self.who.is_bypass() || !prepared.cleared.statements().iter().any(names_something) {
             return Ok(Ok(prepared));
         }
@@ -317,6 +322,24 @@ pub(super) fn names_something(statement: &ClearedStatement) -> bool {
         | Effect::Close(_) => false,
     };
     uses || keeps
+}
+
+/// Whether a statement names a prepared statement or portal of the proxy's own: those of other sessions are among them.
+fn names_ours(statement: &ClearedStatement) -> bool {
+    let used = match &statement.uses {
+        Use::Nothing => None,
+        Use::Prepared(name) | Use::Cursor(name) => Some(name),
+    };
+    let changed = match &statement.effect {
+        Effect::Keep(kept) => Some(&kept.name),
+        Effect::Deallocate(name) | Effect::Close(name) => name.as_ref(),
+        Effect::None
+        | Effect::SearchPath { .. }
+        | Effect::ResetSearchPath
+        | Effect::ResetAll
+        | Effect::DiscardAll => None,
+    };
+    used.into_iter().chain(changed).any(|name| is_reserved(name.as_bytes()))
 }
 
 /// What PREPARE takes.
