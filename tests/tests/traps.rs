@@ -10,12 +10,12 @@
 //! | 3 OFFSET 0 under FOR UPDATE | `two_workers_find_different_rows`; `order.sql` of rewrite's cases |
 //! | 4 RETURNING is the last net | `a_hidden_key_is_the_native_error`, `an_unread_write_is_checked_and_finished`; `cases/writes.sql` |
 //! | 5 COPY FROM and MERGE have no RETURNING | `copy.rs`: `own_rows_are_stored_and_foreign_rows_undo_the_statement`, `what_cannot_be_checked_is_refused` |
-//! | 6 prepared statements freeze literals | with the statement cache |
+//! | 6 prepared statements freeze literals | `pooling.rs`: `literals_are_read_by_the_settings_of_the_session` |
 //! | 7 function identity | `a_function_of_a_built_in_name_is_not_called`, `a_rule_does_not_call_an_operator_of_a_built_in_name` |
-//! | 8 DISCARD ALL deallocates | `protocol.rs`: `the_pool_carries_nothing_from_one_person_to_the_next`, `discard_all_forgets_the_own_session` |
-//! | 9 appended binds | with the statement cache |
+//! | 8 DISCARD ALL deallocates | `protocol.rs`: `the_pool_carries_nothing_from_one_person_to_the_next`, `discard_all_forgets_the_own_session`; `pooling.rs`: `prepared_statements_follow_their_session`, `traces_of_a_function_do_not_reach_the_next_person` |
+//! | 9 appended binds | nothing is appended to a client's binds; constants as parameters: `constants.rs` |
 //! | 10 catalog race | `a_rule_that_lost_its_column_gives_no_row`; `copy.rs` (a trigger made later counts) |
-//! | 11 cancel | `protocol.rs`: `cancel_needs_the_right_key`; the rest with transaction pooling |
+//! | 11 cancel | `protocol.rs`: `cancel_needs_the_right_key`; `pooling.rs`: `a_cancel_reaches_the_transaction_of_its_session_only`; `proxy::cancel` |
 
 use std::time::Duration;
 
