@@ -24,8 +24,8 @@ use crate::message::{Report, Severity};
 use crate::plans::Key;
 use crate::state::{Database, State};
 
-/// Longer texts are judged on a thread of their own.
-const LONG: usize = 32 * 1024;
+/// Longer texts are judged on a thread of their own: a session's thread serves others, who would wait.
+const LONG: usize = 8 * 1024;
 
 /// A person connected to a database.
 #[derive(Clone, Debug)]
