@@ -4,14 +4,15 @@
 //! SET region = upper($1), note = 'x'  →
 //! SET ("region", "note") = (SELECT CASE WHEN check … THEN "pgcordon_row"."pgcordon_0" END, "pgcordon_row"."pgcordon_1"
 //!     FROM (SELECT "pgcordon_set".*, CAST("pgcordon_set"."pgcordon_0" AS text) AS "region", t."owner" AS "owner"
-//!           FROM (SELECT (upper($1)) AS "pgcordon_0", CAST(('x') AS text) AS "pgcordon_1") AS "pgcordon_set")
-//!          AS "pgcordon_row")
+//!           FROM (SELECT (upper($1)) AS "pgcordon_0", CAST(('x') AS text) AS "pgcordon_1"
+//!                 WHERE t.tableoid IS NOT NULL) AS "pgcordon_set") AS "pgcordon_row")
 //! ```
 //!
 //! Invariants:
 //! - Only an addition: where it cannot be written (DEFAULT, a part of a column, generated columns, triggers), the
 //!   check in RETURNING remains.
 //! - Each value stands where the client wrote it, once, in a sub-select where no name of ours is in scope.
+//! - A value is computed for each row, as it is where SET says it plainly: the sub-select reads the target's row.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -99,7 +100,9 @@ impl Writer<'_> {
             at = value.range.end;
         }
         let close = between.strip_suffix(", ").unwrap_or_default();
-        let text = format!("{close}) AS \"pgcordon_set\") AS \"pgcordon_row\")");
+        // PostgreSQL runs a sub-select that reads nothing of the row only once, so every row would get the same value.
+        let own = format!("{}.tableoid IS NOT NULL", quoted(&self.access().alias));
+        let text = format!("{close} WHERE {own}) AS \"pgcordon_set\") AS \"pgcordon_row\")");
         plan.edit(at..last.range.end, text);
     }
 

@@ -91,3 +91,9 @@ insert into orders select from customers
 insert into customers select from orders where id = 1
 
 insert into customers (id) select from orders where id = 1
+
+update orders set region = 'North', note = random()::text
+
+update orders o set region = 'North', note = random()::text from regions r where r.region = o.region
+
+insert into orders (id, region) select id, region from customers on conflict (id) do update set region = 'North', note = random()::text
