@@ -152,7 +152,8 @@ class Cluster:
         command = [program("psql"), "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", str(self.socket), "-p", str(self.port)]
         for _ in range(50):
             done = subprocess.run([*command, "-U", user, "-d", database, "-f", "-"], input=sql, capture_output=True, text=True)
-            if "starting up" not in done.stderr:
+            # It listens on its port before it does on its socket.
+            if "starting up" not in done.stderr and "Is the server running" not in done.stderr:
                 break
             time.sleep(0.1)
         if done.returncode:
