@@ -5,8 +5,7 @@
 //!
 //! Invariants:
 //! - What PostgreSQL reads from a text when it parses it is the same for all who share its prepared statement: a
-//!   text with `'now'` and its kin is not shared, and one with any string literal only among sessions whose
-//!   settings read it alike.
+//!   text with `'now'` and its kin is not shared, and one with any string literal only where literals are read alike.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +41,12 @@ pub(crate) struct Judged {
     pub(crate) types: Bytes,
     pub(crate) epoch: Epoch,
     pub(crate) sharing: Sharing,
+    /// Running it may leave something in the connection that the proxy does not track: what a trigger or a function of
+    /// the users' does, whether it succeeds or not; the last number of a sequence.
+    pub(crate) leaves_traces: bool,
+    /// Running it may change how literals are read. A trigger could as well: that is heard of when PostgreSQL is ready
+    /// for the next query.
+    pub(crate) sets: bool,
     /// Somebody has sent it before: it is worth a prepared statement.
     again: AtomicBool,
 }
@@ -55,15 +60,29 @@ impl fmt::Debug for Judged {
 
 impl Judged {
     pub(crate) fn new(text: Arc<str>, cleared: Cleared, types: Bytes, epoch: Epoch) -> Self {
-        let id = JudgedId(ID.fetch_add(1, Ordering::Relaxed));
         let sharing = sharing(&cleared);
-        Self { id, text, cleared, types, epoch, sharing, again: AtomicBool::new(false) }
+        Self::shared(text, cleared, types, epoch, sharing)
+    }
+
+    fn shared(
+        text: Arc<str>,
+        cleared: Cleared,
+        types: Bytes,
+        epoch: Epoch,
+        sharing: Sharing,
+    ) -> Self {
+        let id = JudgedId(ID.fetch_add(1, Ordering::Relaxed));
+        let leaves_traces = cleared.calls_foreign()
+            || cleared.statements().iter().any(leaves_traces)
+            || draws_numbers(cleared.sql());
+        let sets = cleared.calls_foreign() || cleared.statements().iter().any(sets);
+        let again = AtomicBool::new(false);
+        Self { id, text, cleared, types, epoch, sharing, leaves_traces, sets, again }
     }
 
     /// A text that runs but once: not to be shared.
     pub(crate) fn once(text: Arc<str>, cleared: Cleared, types: Bytes, epoch: Epoch) -> Self {
-        let (id, sharing) = (JudgedId(ID.fetch_add(1, Ordering::Relaxed)), Sharing::Nobody);
-        Self { id, text, cleared, types, epoch, sharing, again: AtomicBool::new(false) }
+        Self::shared(text, cleared, types, epoch, Sharing::Nobody)
     }
 
     /// The same under a name of its own.
@@ -82,44 +101,41 @@ impl Judged {
         self.text.len() + self.cleared.sql().len() + self.types.len()
     }
 
+    /// Whether it changes settings where the transaction has changed some already: its end, and what runs a statement
+    /// by its name.
+    pub(crate) fn may_set(&self) -> bool {
+        let ends = |statement: &ClearedStatement| {
+            statement.kind == StatementKind::Transaction || statement.kind == StatementKind::Fetch
+        };
+        self.sets || self.cleared.statements().iter().any(ends)
+    }
+
     /// Whether an unnamed statement of that text may run as a prepared statement of ours, unseen by the client.
     pub(crate) fn is_promotable(&self) -> bool {
         let [statement] = self.cleared.statements() else { return false };
-        self.sharing != Sharing::Nobody && is_plain(statement)
-    }
-
-    /// Whether running it may leave something in the connection that the proxy does not track: what a trigger or a
-    /// function of the users' does.
-    pub(crate) fn leaves_traces(&self) -> bool {
-        self.cleared.calls_foreign() || self.cleared.statements().iter().any(leaves_traces)
+        let kind = statement.kind;
+        let plain = kind.is_plain_query() || kind == StatementKind::Transaction;
+        self.sharing != Sharing::Nobody && plain && statement.settings.is_empty()
     }
 }
 
-/// Queries, writes, and the ends of transactions.
-fn is_plain(statement: &ClearedStatement) -> bool {
-    match statement.kind {
-        StatementKind::Select
-        | StatementKind::Insert
-        | StatementKind::Update
-        | StatementKind::Delete
-        | StatementKind::Transaction => statement.settings.is_empty(),
-        StatementKind::Merge
-        | StatementKind::CopyIn
-        | StatementKind::CopyOut
-        | StatementKind::Set
-        | StatementKind::Show
-        | StatementKind::Deallocate
-        | StatementKind::Discard
-        | StatementKind::Declare
-        | StatementKind::Fetch
-        | StatementKind::Close
-        | StatementKind::Prepare
-        | StatementKind::Execute
-        | StatementKind::Explain
-        | StatementKind::Object
-        | StatementKind::Create
-        | StatementKind::Other => false,
-    }
+fn sets(statement: &ClearedStatement) -> bool {
+    let resets = match statement.effect {
+        Effect::ResetAll | Effect::DiscardAll => true,
+        Effect::None
+        | Effect::SearchPath { .. }
+        | Effect::ResetSearchPath
+        | Effect::Deallocate(_)
+        | Effect::Keep(_)
+        | Effect::Close(_) => false,
+    };
+    resets || !statement.settings.is_empty() || statement.kind == StatementKind::Execute
+}
+
+/// Functions that leave the last number drawn in the connection, by whatever name they are called.
+fn draws_numbers(sql: &str) -> bool {
+    let lower = sql.to_ascii_lowercase();
+    lower.contains("nextval") || lower.contains("setval")
 }
 
 fn leaves_traces(statement: &ClearedStatement) -> bool {
@@ -170,28 +186,29 @@ fn sharing(cleared: &Cleared) -> Sharing {
     }
 }
 
+/// A text as a bypass principal's: cleared, and not rewritten.
+#[cfg(test)]
+pub(crate) fn cleared(text: &str) -> Cleared {
+    let context = pgcordon_rewrite::Context {
+        snapshot: &pgcordon_sql::catalog::Snapshot::default(),
+        policy: &pgcordon_policy::BoundPolicy::default(),
+        principal: &pgcordon_policy::Principal { bypass: true, ..Default::default() },
+        search_path: &[],
+        database: "shop",
+        mark: &pgcordon_rewrite::Mark::new([0; 16]),
+        parameter_types: &[],
+        max_statement_bytes: 100_000,
+    };
+    pgcordon_rewrite::enforce(text, context).expect("a bypass principal's statement")
+}
+
 #[cfg(test)]
 mod tests {
-    use pgcordon_policy::{BoundPolicy, Principal};
-    use pgcordon_rewrite::{Context, Mark, enforce};
-    use pgcordon_sql::catalog::Snapshot;
-
     use super::*;
 
     /// A text of a bypass principal; `sharing` does not look at who asks.
     fn check(text: &str, expected: Sharing) {
-        let context = Context {
-            snapshot: &Snapshot::default(),
-            policy: &BoundPolicy::default(),
-            principal: &Principal { bypass: true, ..Principal::default() },
-            search_path: &[],
-            database: "shop",
-            mark: &Mark::new([0; 16]),
-            parameter_types: &[],
-            max_statement_bytes: 1000,
-        };
-        let cleared = enforce(text, context).expect("a bypass principal's statement");
-        assert_eq!(sharing(&cleared), expected, "{text}");
+        assert_eq!(sharing(&cleared(text)), expected, "{text}");
     }
 
     #[test]

@@ -164,6 +164,13 @@ impl Report {
         Self { severity: Severity::Fatal, ..Self::error(sqlstate, message) }
     }
 
+    /// What PostgreSQL says to everything in a transaction that has failed.
+    pub(crate) fn aborted() -> Self {
+        let message =
+            "current transaction is aborted, commands ignored until end of transaction block";
+        Self::error("25P02", message)
+    }
+
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
     }

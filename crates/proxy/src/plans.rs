@@ -208,30 +208,16 @@ impl Plans {
 
 #[cfg(test)]
 mod tests {
-    use pgcordon_policy::BoundPolicy;
-    use pgcordon_rewrite::{Context, Mark, enforce};
-    use pgcordon_sql::catalog::Snapshot;
-
     use super::*;
+    use crate::judged::cleared;
 
     fn principal(name: &str, database: &str) -> Principal {
         Principal { name: name.to_owned(), database: database.to_owned(), ..Principal::default() }
     }
 
     fn judged(key: &Key<'_>) -> Arc<Judged> {
-        let context = Context {
-            snapshot: &Snapshot::default(),
-            policy: &BoundPolicy::default(),
-            principal: &Principal { bypass: true, ..Principal::default() },
-            search_path: &[],
-            database: "shop",
-            mark: &Mark::new([0; 16]),
-            parameter_types: &[],
-            max_statement_bytes: 100_000,
-        };
-        let cleared = enforce(key.text, context).expect("a bypass principal's statement");
         let types = Bytes::copy_from_slice(key.types);
-        Arc::new(Judged::new(key.text.into(), cleared, types, key.epoch))
+        Arc::new(Judged::new(key.text.into(), cleared(key.text), types, key.epoch))
     }
 
     #[test]

@@ -6,10 +6,6 @@
 //! Invariants:
 //! - Names come from a list; values are quoted literals read with standard_conforming_strings on.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
-use crate::statements::Reading;
-
 /// Settings that a client may start with. None of them decides on access; `search_path` is tracked.
 const ALLOWED: &[&str] = &[
     "application_name",
@@ -24,9 +20,6 @@ const ALLOWED: &[&str] = &[
     "bytea_output",
     "geqo",
 ];
-
-/// Settings that decide how the literals of a statement are read.
-const READ_BY: &[&str] = &["DateStyle", "IntervalStyle", "TimeZone", "xmloption"];
 
 /// A startup packet asks for something that it may not have.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -100,21 +93,6 @@ impl Settings {
     /// Whether one is given.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.pairs.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
-    }
-
-    /// How string literals are read under them: dates, intervals and XML depend on settings when a statement is parsed.
-    pub(crate) fn reading(&self) -> Reading {
-        let reads = |name: &str| READ_BY.iter().any(|known| known.eq_ignore_ascii_case(name));
-        let mut pairs = self.pairs.iter().filter(|(name, _)| reads(name)).peekable();
-        if pairs.peek().is_none() {
-            return Reading::default();
-        }
-        let mut hasher = DefaultHasher::new();
-        let mut all: Vec<_> =
-            pairs.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        all.sort();
-        all.hash(&mut hasher);
-        Reading(hasher.finish())
     }
 
     /// `SELECT set_config(...)` for all, because it reads values as the startup packet does; `None` for none.

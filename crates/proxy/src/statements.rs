@@ -7,17 +7,47 @@
 //! - Bounded: the one that was used longest ago goes first.
 //! - What is not known here is prepared again: forgetting is always safe.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
 
 use crate::judged::JudgedId;
 
 /// Most statements in one connection. Each takes memory in PostgreSQL too.
 const MAX: usize = 500;
 
-/// How a session's settings read string literals: a hash of those that matter.
+/// Settings by which PostgreSQL reads literals when it parses a statement. It reports each change of them before it is
+/// ready for the next query (chapter 55.2.7). `xmloption` is another, and is not reported: sessions that set it share
+/// no statement with literals.
+const READ_BY: [&[u8]; 3] = [b"DateStyle", b"IntervalStyle", b"TimeZone"];
+
+static ONCE: AtomicU64 = AtomicU64::new(1);
+
+/// How a connection reads string literals.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub(crate) struct Reading(pub(crate) u64);
+pub(crate) struct Reading(u64);
+
+impl Reading {
+    /// A hash of the settings that matter, as reported.
+    pub(crate) fn of(parameters: &BTreeMap<Bytes, Bytes>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        READ_BY.map(|name| parameters.get(name)).hash(&mut hasher);
+        Self(hasher.finish() | 1 << 63)
+    }
+
+    /// One that no other statement has: how literals are read is not known at this moment.
+    pub(crate) fn once() -> Self {
+        Self(ONCE.fetch_add(1, Ordering::Relaxed) & !(1 << 63))
+    }
+
+    /// Whether a parameter is one of those that matter.
+    pub(crate) fn depends_on(name: &[u8]) -> bool {
+        READ_BY.contains(&name)
+    }
+}
 
 /// One statement, as it was parsed under certain settings.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -95,6 +125,11 @@ impl Statements {
         self.clock += 1;
         self.known.insert(statement, self.clock);
         oldest
+    }
+
+    /// It was not closed after all. There may be one more than [`MAX`] until another is closed.
+    pub(crate) fn restore(&mut self, statement: Shared) {
+        self.known.insert(statement, self.clock);
     }
 
     /// It was not prepared after all.

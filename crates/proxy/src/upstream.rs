@@ -27,7 +27,7 @@ use crate::config::UpstreamConfig;
 use crate::frame::{Frame, Malformed, Reader, put, put_text};
 use crate::link::{Link, Stream};
 use crate::message::Status;
-use crate::statements::Statements;
+use crate::statements::{Reading, Statements};
 use crate::tls::{self, SslMode, TlsError};
 use crate::wire::{Own, Wire};
 
@@ -80,6 +80,8 @@ pub(crate) struct Upstream {
     pub(crate) clean: bool,
     /// Prepared statements of ours.
     pub(crate) statements: Statements,
+    /// How it reads literals, by what it last reported.
+    pub(crate) reading: Reading,
     /// Who had it last.
     pub(crate) owner: Option<Arc<Principal>>,
     /// They may have left something in it that the proxy does not track.
@@ -106,6 +108,7 @@ pub(crate) async fn connect(
         key: Bytes::new(),
         clean: true,
         statements: Statements::default(),
+        reading: Reading::default(),
         owner: None,
         traces: false,
         settings: Some("".into()),
@@ -145,6 +148,8 @@ impl Upstream {
     /// Runs a statement of ours at a message boundary; the first column of its last row, as text.
     pub(crate) async fn run(&mut self, own: Own<'_>) -> Result<Option<String>, UpstreamError> {
         Wire(&mut self.link.outbound).own_query(own);
+        // A simple query drops it.
+        self.statements.unnamed = None;
         self.link.flush().await?;
         self.until_ready().await
     }
@@ -184,6 +189,9 @@ impl Upstream {
         let (name, value) = (reader.text()?, reader.text()?);
         reader.finish()?;
         self.parameters.insert(body.slice_ref(name), body.slice_ref(value));
+        if Reading::depends_on(name) {
+            self.reading = Reading::of(&self.parameters);
+        }
         Ok(())
     }
 }

@@ -56,6 +56,34 @@ pub enum StatementKind {
     Other,
 }
 
+impl StatementKind {
+    /// SELECT, INSERT, UPDATE, DELETE: what the protocol prepares, with parameters in place of any value. MERGE is a
+    /// query as well, but its verdicts are not shared.
+    #[must_use]
+    pub fn is_plain_query(self) -> bool {
+        match self {
+            Self::Select | Self::Insert | Self::Update | Self::Delete => true,
+            Self::Merge
+            | Self::CopyIn
+            | Self::CopyOut
+            | Self::Transaction
+            | Self::Set
+            | Self::Show
+            | Self::Deallocate
+            | Self::Discard
+            | Self::Declare
+            | Self::Fetch
+            | Self::Close
+            | Self::Prepare
+            | Self::Execute
+            | Self::Explain
+            | Self::Object
+            | Self::Create
+            | Self::Other => false,
+        }
+    }
+}
+
 /// How the rows of the answer differ from those that the client expects.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum RowShape {

@@ -37,7 +37,7 @@ use pgcordon_sql::lex;
 use pgcordon_sql::splice::{self, Edit, Spliced};
 use pgcordon_sql::{Class, Skeleton};
 
-use crate::cleared::{Cleared, StatementKind};
+use crate::cleared::Cleared;
 use crate::template::{Shift, Template};
 
 /// Most constants that become parameters: beyond, each statement's Bind would cost more than its Parse saves.
@@ -170,28 +170,8 @@ impl Template {
     pub fn parameterised(&self, skeleton: &Skeleton<'_>) -> Option<Parameterised> {
         let filled = self.fill(skeleton)?;
         let [statement] = filled.statements() else { return None };
-        match statement.kind {
-            StatementKind::Select
-            | StatementKind::Insert
-            | StatementKind::Update
-            | StatementKind::Delete => {}
-            StatementKind::Merge
-            | StatementKind::CopyIn
-            | StatementKind::CopyOut
-            | StatementKind::Transaction
-            | StatementKind::Set
-            | StatementKind::Show
-            | StatementKind::Deallocate
-            | StatementKind::Discard
-            | StatementKind::Declare
-            | StatementKind::Fetch
-            | StatementKind::Close
-            | StatementKind::Prepare
-            | StatementKind::Execute
-            | StatementKind::Explain
-            | StatementKind::Object
-            | StatementKind::Create
-            | StatementKind::Other => return None,
+        if !statement.kind.is_plain_query() {
+            return None;
         }
         let (mut bound, mut pinned) = (Vec::new(), Vec::new());
         for (slot, free) in self.free_slots(skeleton) {

@@ -26,15 +26,12 @@ use pgcordon_sql::{Skeleton, skeleton};
 use super::names::{Form, Prepared, Slot};
 use super::path::SearchPath;
 use super::pending::Pending;
-use super::verdict::Who;
+use super::verdict::{LONG, Who};
 use super::{Batch, Session};
 use crate::judged::Judged;
 use crate::message::Status;
 use crate::plans::{Alike, Key, Shape};
 use crate::statements::NameBuffer;
-
-/// Longer texts are judged by themselves.
-const MAX_TEXT: usize = 16 * 1024;
 
 /// The text for which a statement with parameters runs.
 #[derive(Clone, Debug)]
@@ -80,8 +77,8 @@ impl Who {
                 Some(alike) => (Some(alike), true),
                 None => (Some(Alike::Never), false),
             },
-            Some(Alike::Never) => (None, false),
-            Some(Alike::Template(_) | Alike::Parameterised(..)) => (None, true),
+            // One that is there did not serve this text: another constant differs, which must stay.
+            Some(Alike::Never | Alike::Template(_) | Alike::Parameterised(..)) => (None, false),
         };
         if let Some(known) = known {
             self.database.plans.insert_alike(&key, known);
@@ -116,7 +113,8 @@ impl Who {
 
 /// A text that may have its like.
 fn comparable(text: &str) -> Option<Skeleton<'_>> {
-    if text.len() > MAX_TEXT {
+    // Making a template judges a text once more, on this thread.
+    if text.len() > LONG {
         return None;
     }
     skeleton(text).filter(|skeleton| !skeleton.constants().is_empty())
@@ -142,6 +140,9 @@ impl Session {
             return false;
         }
         let Some((shape, parameters)) = self.find_shape(text) else { return false };
+        if !self.is_shareable(&shape.judged) {
+            return false;
+        }
         let prepared = Arc::new(Prepared {
             judged: shape.judged.clone(),
             path: self.path.generation(),
@@ -170,9 +171,8 @@ impl Session {
     /// A simple query as Bind, Describe, Execute and Sync of a shared statement.
     pub(super) fn run_shared(&mut self, prepared: Arc<Prepared>, parameters: &[u8]) {
         let mut name = NameBuffer::default();
-        let statement = self.shared(&prepared);
         self.names.drop_unnamed();
-        self.ensure_shared(&prepared);
+        let statement = self.ensure_shared(&prepared);
         self.wire().run_shared(statement.name(&mut name), parameters);
         self.batch = Batch::Closed;
         self.flushed = true;

@@ -29,6 +29,7 @@ use crate::wire::Own;
 /// | no                    | Sync, Flush, Terminate    | -                                | `Take`        |
 /// | no                    | COPY data                 | answers due, COPY not started    | `Wait`        |
 /// | no                    | any other                 | batch failed                     | `Take`        |
+/// | no                    | any other, not all there  | no upstream connection           | `Take`        |
 /// | no                    | any other                 | no upstream connection           | `Hold`        |
 /// | no                    | any other                 | answers due that change meanings | `WaitFlushed` |
 /// | no                    | any other                 | path or settings unknown         | `Ask`         |
@@ -91,6 +92,10 @@ impl Session {
                 if due { Gate::Wait } else { Gate::Take }
             }
             Some(_) if matches!(self.batch, Batch::Failed { .. }) => Gate::Take,
+            // A client that is slow with its message keeps nobody else waiting.
+            Some(_) if self.lease.is_none() && self.decoder.wants(&self.client.inbound) => {
+                Gate::Take
+            }
             Some(_) if self.lease.is_none() => Gate::Hold,
             Some(_) if self.queue.has_barrier() => Gate::WaitFlushed,
             Some(_) => self.gate_of_statements(),
@@ -214,7 +219,7 @@ impl Session {
     fn send_query(&mut self, prepared: Arc<Prepared>) {
         let shared = self.batch == Batch::Closed
             && self.status != Status::Failed
-            && prepared.is_promotable()
+            && self.is_shareable(&prepared)
             && prepared.judged.is_asked_again();
         if shared {
             return self.run_shared(prepared, &[0; 4]);
@@ -238,12 +243,16 @@ impl Session {
         if self.who.is_bypass() || !unknown || prepared.cleared.statements().iter().all(ends) {
             return Ok(prepared);
         }
-        let message =
-            "current transaction is aborted, commands ignored until end of transaction block";
-        Err(self.who.refused("failed_transaction", "", Report::error("25P02", message)))
+        Err(self.who.refused("failed_transaction", "", Report::aborted()))
     }
 
     pub(super) fn push(&mut self, pending: Pending) {
+        if let Some(prepared) = pending.prepared() {
+            // Also of a statement that fails: a session's advisory lock outlives the transaction that took it.
+            self.traces |= prepared.leaves_traces;
+            self.has_set |= prepared.sets;
+            self.unsettled |= self.has_set && prepared.may_set();
+        }
         self.queue.push(pending, self.path.is_touched());
     }
 
@@ -302,7 +311,9 @@ impl Session {
 
     /// Nothing is open upstream: a refusal needs no word to PostgreSQL.
     fn is_quiet(&self) -> bool {
-        self.queue.is_empty() && self.batch == Batch::Closed && self.status == Status::Idle
+        let open =
+            !self.queue.is_empty() || self.batch != Batch::Closed || self.status != Status::Idle;
+        self.lease.is_none() || !open
     }
 
     fn refuse_simple(&mut self, report: Report) {
@@ -314,6 +325,7 @@ impl Session {
             return;
         }
         self.wire().own_query(Own::Fail);
+        self.upstream().statements.unnamed = None;
         self.names.drop_unnamed();
         self.batch = Batch::Closed;
         self.flushed = true;

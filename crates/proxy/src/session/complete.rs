@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use pgcordon_rewrite::{ClearedStatement, Effect, StatementKind};
+use pgcordon_rewrite::{ClearedStatement, Effect, StatementKind, Use};
 
 use super::names::Prepared;
 use super::pending::{Asks, Pending};
@@ -35,7 +35,6 @@ impl Session {
             _ => return Err(fault("unexpected message", frame.tag)),
         };
         self.forward(frame);
-        self.traces |= prepared.as_deref().is_none_or(|prepared| prepared.leaves_traces());
         if frame.tag != b's' {
             self.copy_in = false;
             match prepared.as_deref().and_then(|one| one.statement(at)) {
@@ -50,8 +49,18 @@ impl Session {
     }
 
     fn completed(&mut self, statement: &ClearedStatement, link: Option<Arc<Prepared>>, tag: &[u8]) {
-        let lasting = statement.settings.iter().filter_map(|name| pgcordon_rewrite::lasting(name));
-        self.touched.extend(lasting);
+        // EXECUTE sets what the statement sets that it runs.
+        let run = match &statement.uses {
+            Use::Prepared(_) => link.as_deref().map_or(&[][..], |run| run.cleared.statements()),
+            Use::Nothing | Use::Cursor(_) => &[],
+        };
+        let all = run.iter().chain([statement]).flat_map(|one| &one.settings);
+        for name in all.filter_map(|name| pgcordon_rewrite::lasting(name)) {
+            self.xmloption |= name == "xmloption";
+            if !self.touched.contains(&name) {
+                self.touched.push(name);
+            }
+        }
         match &statement.effect {
             Effect::None => {}
             Effect::SearchPath { .. } | Effect::ResetSearchPath => self.path.changed(),
@@ -104,6 +113,7 @@ impl Session {
 
     fn settings_lost(&mut self) {
         self.path.changed();
+        self.upstream().settings = None;
         self.settings = self.startup.clone();
         self.settings_changed();
         self.reapply = self.settings.statement().is_some();
@@ -145,7 +155,7 @@ impl Session {
             }
             return Ok(());
         }
-        if let Some(Pending::Placeholder { closed }) = self.queue.front_mut() {
+        if let Some(Pending::Placeholder { closed, .. }) = self.queue.front_mut() {
             match frame.tag {
                 b'3' if !*closed => *closed = true,
                 b'1' => {
@@ -184,6 +194,8 @@ impl Session {
             Some(Pending::Own { asks: Asks::Settings, .. }) => {
                 self.reapply = false;
                 self.path.changed();
+                let settings = self.settings_text.clone();
+                self.upstream().settings = Some(settings);
                 Ok(())
             }
             _ => Err(fault("unexpected message", b'3')),

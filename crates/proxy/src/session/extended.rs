@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use pgcordon_policy::PoolMode;
-use pgcordon_rewrite::{Effect, RowShape};
+use pgcordon_rewrite::{ClearedStatement, Effect, RowShape, StatementKind};
 
 use super::names::{Change, Form, Kind, Prepared, Slot};
 use super::pending::Pending;
@@ -42,7 +42,7 @@ pub(super) fn unknown(kind: Kind, name: &[u8]) -> Report {
     }
 }
 
-fn exists(name: &[u8]) -> Report {
+pub(super) fn exists(name: &[u8]) -> Report {
     let name = String::from_utf8_lossy(name);
     Report::error("42P05", format!("prepared statement \"{name}\" already exists"))
 }
@@ -100,6 +100,11 @@ impl Session {
                 return Ok(Err(exists(parse.name)));
             }
             prepared.judged = owned(prepared.judged);
+            // It may be there already, and is not to be prepared again to hear that.
+            let ends = |one: &ClearedStatement| one.kind == StatementKind::Transaction;
+            if self.status == Status::Failed && !prepared.cleared.statements().iter().all(ends) {
+                return Ok(Err(Report::aborted()));
+            }
         }
         self.send_parse(parse.name, Arc::new(prepared), false);
         Ok(Ok(()))
@@ -113,7 +118,7 @@ impl Session {
     /// | transaction | given | any                | `Shared`  |
     fn slot(&self, name: &[u8], prepared: &Prepared) -> Slot {
         match (self.mode(), name.is_empty()) {
-            (_, true) if prepared.is_promotable() && prepared.judged.is_asked_again() => {
+            (_, true) if self.is_shareable(prepared) && prepared.judged.is_asked_again() => {
                 Slot::Shared
             }
             (_, true) => Slot::Unnamed,
@@ -126,11 +131,10 @@ impl Session {
         let change = self.names.set(Kind::Statement, name, Some(prepared.clone()));
         if prepared.slot == Slot::Shared {
             let statement = self.shared(&prepared);
-            // A transaction that has failed takes no statement, not even one that is there.
-            if self.status != Status::Failed && self.upstream().statements.has(statement) {
+            if self.upstream().statements.has(statement) {
                 self.sent(Pending::Done { tag: b'1', change });
             } else {
-                self.parse_shared(&prepared, Some(change), ours);
+                self.parse_shared(statement, &prepared, Some(change), ours);
             }
             return;
         }
@@ -138,36 +142,54 @@ impl Session {
             self.upstream().statements.unnamed = Some(prepared.id);
         }
         self.wire().parse(name, &prepared.cleared, &prepared.types);
-        self.sent(Pending::Parse { change: Some(change), prepared, ours });
+        self.sent(Pending::Parse { change: Some(change), prepared, ours, shared: None });
     }
 
-    /// The name of a statement that is shared.
-    pub(super) fn shared(&self, prepared: &Prepared) -> Shared {
-        let reading = match prepared.sharing {
-            Sharing::Everybody => Reading::default(),
-            Sharing::SameSettings | Sharing::Nobody => self.reading,
+    /// Whether it is known how literals are read at this moment.
+    fn is_settled(&self) -> bool {
+        !self.unsettled && !self.xmloption
+    }
+
+    /// Whether an unnamed statement may run as a prepared statement of ours, unseen by the client.
+    pub(super) fn is_shareable(&self, judged: &Judged) -> bool {
+        judged.is_promotable() && (judged.sharing == Sharing::Everybody || self.is_settled())
+    }
+
+    /// The name of a statement that is shared. Where it is not known how literals are read, nobody shares it.
+    fn shared(&mut self, prepared: &Prepared) -> Shared {
+        let reading = match (prepared.sharing, self.is_settled()) {
+            (Sharing::Everybody | Sharing::Nobody, _) => Reading::default(),
+            (Sharing::SameSettings, true) => self.upstream().reading,
+            (Sharing::SameSettings, false) => Reading::once(),
         };
         Shared { id: prepared.id, reading }
     }
 
-    fn parse_shared(&mut self, prepared: &Arc<Prepared>, change: Option<Change>, ours: bool) {
+    fn parse_shared(
+        &mut self,
+        statement: Shared,
+        prepared: &Arc<Prepared>,
+        change: Option<Change>,
+        ours: bool,
+    ) {
         let mut name = NameBuffer::default();
-        let statement = self.shared(prepared);
         if let Some(oldest) = self.upstream().statements.add(statement) {
             self.wire().close(b'S', oldest.name(&mut name));
-            self.sent(Pending::Close { change: None, ours: true });
+            self.sent(Pending::Evict(oldest));
         }
         let name = statement.name(&mut name);
         self.wire().parse(name, &prepared.cleared, &prepared.types);
-        self.sent(Pending::Parse { change, prepared: prepared.clone(), ours });
+        let (prepared, shared) = (prepared.clone(), Some(statement));
+        self.sent(Pending::Parse { change, prepared, ours, shared });
     }
 
-    /// Has this connection prepare a shared statement, if it has not yet.
-    pub(super) fn ensure_shared(&mut self, prepared: &Arc<Prepared>) {
+    /// Has this connection prepare a shared statement, if it has not yet; under which name.
+    pub(super) fn ensure_shared(&mut self, prepared: &Arc<Prepared>) -> Shared {
         let statement = self.shared(prepared);
         if !self.upstream().statements.has(statement) {
-            self.parse_shared(prepared, None, true);
+            self.parse_shared(statement, prepared, None, true);
         }
+        statement
     }
 
     /// The name under which this connection has a statement, after having it prepare it if need be.
@@ -179,16 +201,13 @@ impl Session {
     ) -> &'n [u8] {
         match prepared.map(|prepared| (prepared.slot, prepared)) {
             None | Some((Slot::Own, _)) => name,
-            Some((Slot::Shared, prepared)) => {
-                self.ensure_shared(prepared);
-                self.shared(prepared).name(buffer)
-            }
+            Some((Slot::Shared, prepared)) => self.ensure_shared(prepared).name(buffer),
             Some((Slot::Unnamed, prepared)) => {
                 if self.upstream().statements.unnamed != Some(prepared.id) {
                     self.upstream().statements.unnamed = Some(prepared.id);
                     self.wire().parse(b"", &prepared.cleared, &prepared.types);
                     let prepared = prepared.clone();
-                    self.sent(Pending::Parse { change: None, prepared, ours: true });
+                    self.sent(Pending::Parse { change: None, prepared, ours: true, shared: None });
                 }
                 b""
             }
@@ -196,16 +215,13 @@ impl Session {
     }
 
     /// What was to be prepared is not: it failed, or was skipped.
-    pub(super) fn unprepared(&mut self, prepared: &Prepared) {
-        let statement = self.shared(prepared);
+    pub(super) fn unprepared(&mut self, prepared: &Prepared, shared: Option<Shared>) {
         let Some(lease) = &mut self.lease else { return };
-        match prepared.slot {
-            Slot::Own => {}
-            // A simple query, or a statement that is shared by then.
-            Slot::Unnamed => lease.statements.unnamed = None,
-            Slot::Shared => {}
+        match (shared, prepared.slot) {
+            (Some(shared), _) => lease.statements.forget(shared),
+            (None, Slot::Unnamed) => lease.statements.unnamed = None,
+            (None, Slot::Own | Slot::Shared) => {}
         }
-        lease.statements.forget(statement);
     }
 
     /// EXECUTE names a statement that PostgreSQL has under another name: it is prepared under the client's as well, and
@@ -214,8 +230,8 @@ impl Session {
         let own = Arc::new(Prepared { slot: Slot::Own, ..prepared.clone() });
         self.wire().close(b'S', name);
         self.wire().parse(name, &own.cleared, &own.types);
-        self.sent(Pending::Placeholder { closed: false });
-        self.names.set(Kind::Statement, name, Some(own.clone()));
+        let change = Some(self.names.set(Kind::Statement, name, Some(own.clone())));
+        self.sent(Pending::Placeholder { change, closed: false });
         own
     }
 
@@ -229,7 +245,7 @@ impl Session {
             let known = self.names.find(Kind::Statement, name.as_bytes());
             if known.is_some_and(|known| known.slot == Slot::Shared) {
                 self.wire().placeholder(name.as_bytes());
-                self.sent(Pending::Placeholder { closed: false });
+                self.sent(Pending::Placeholder { change: None, closed: false });
             }
         }
     }
@@ -342,13 +358,22 @@ impl Session {
         };
         let known = self.names.find(kind, name);
         let change = self.names.set(kind, name, None);
-        // A shared statement stays for the others.
-        if kind == Kind::Statement && known.is_some_and(|known| known.slot == Slot::Shared) {
+        // What is shared stays for the others. What the session does not know is none of its own: PostgreSQL could have
+        // a statement of ours under that name. Its answer is the same where there is nothing to close.
+        let ours = match (kind, known.as_deref()) {
+            (Kind::Statement, Some(known)) => known.slot == Slot::Shared,
+            (Kind::Statement, None) => !self.who.is_bypass() || is_reserved(name),
+            (Kind::Portal, _) => is_reserved(name),
+        };
+        if ours {
             self.sent(Pending::Done { tag: b'3', change });
             return;
         }
         self.wire().close(code, name);
-        self.sent(Pending::Close { change: Some(change), ours: false });
+        if kind == Kind::Statement && name.is_empty() {
+            self.upstream().statements.unnamed = None;
+        }
+        self.sent(Pending::Close { change, ours: false });
     }
 }
 

@@ -78,16 +78,7 @@ impl Session {
 
     /// Takes a connection and makes it fit.
     pub(super) async fn take_upstream(&mut self) -> Result<(), HoldError> {
-        let mut lease = pool::lease(&self.who.database.pool).await?;
-        lease.clean = false;
-        let fits = tokio::time::timeout(self.adopt_timeout, self.adopt(&mut lease)).await;
-        match fits.unwrap_or(Err(UpstreamError::Timeout)) {
-            Ok(()) => {}
-            Err(error) => {
-                drop(Object::take(lease));
-                return Err(error.into());
-            }
-        }
+        let lease = self.fitting().await?;
         if !self.settings.has("search_path") && *lease.path != *self.path.shown() {
             let user = &self.who.database.upstream.user;
             self.path.show(&lease.path, &self.who.state.snapshot, user);
@@ -95,6 +86,26 @@ impl Session {
         self.ticket.attach(&lease.key);
         self.lease = Some(lease);
         Ok(())
+    }
+
+    /// One that somebody has had and that cannot be made to fit (its server was restarted, its last statement timeout
+    /// is too short for it) is closed, and the next is tried; what a new one refuses is this session's own fault.
+    async fn fitting(&mut self) -> Result<Lease, HoldError> {
+        loop {
+            let mut lease = pool::lease(&self.who.database.pool).await?;
+            lease.clean = false;
+            let used = lease.owner.is_some();
+            let fits = tokio::time::timeout(self.adopt_timeout, self.adopt(&mut lease)).await;
+            match fits.unwrap_or(Err(UpstreamError::Timeout)) {
+                Ok(()) => return Ok(lease),
+                Err(error) => {
+                    drop(Object::take(lease));
+                    if !used {
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
     }
 
     /// Settings and traces. A connection that this person had last, with the same settings, needs nothing.
@@ -148,10 +159,7 @@ impl Session {
             return Ok(());
         }
         self.client.shrink();
-        if self.lease.is_none() {
-            return Ok(());
-        }
-        if self.is_bound() {
+        if self.lease.is_none() || self.is_bound() {
             return Ok(());
         }
         if !self.touched.is_empty() {
@@ -161,9 +169,8 @@ impl Session {
             return Err(End::Fault("a cancel request did not arrive".to_owned()));
         }
         let Some(mut lease) = self.lease.take() else { return Ok(()) };
-        if std::mem::take(&mut self.reapply) {
-            lease.settings = None;
-        }
+        // The next connection gets them before its first statement.
+        self.reapply = false;
         lease.traces |= std::mem::take(&mut self.traces);
         lease.clean = true;
         lease.link.shrink();
@@ -182,16 +189,16 @@ impl Session {
             }
         }
         self.settings_changed();
-        if let Some(lease) = &mut self.lease {
+        // After RESET ALL the connection has lost what the startup packet asked for.
+        if let Some(lease) = self.lease.as_mut().filter(|lease| lease.settings.is_some()) {
             lease.settings = Some(self.settings_text.clone());
         }
         Ok(())
     }
 
-    /// The texts that follow from the settings.
+    /// The text that follows from the settings.
     pub(super) fn settings_changed(&mut self) {
         self.settings_text = self.settings.statement().unwrap_or_default().into();
-        self.reading = self.settings.reading();
     }
 
     /// At the end of the session: as clean as new, or closed.

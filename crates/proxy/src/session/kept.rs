@@ -122,6 +122,14 @@ impl Session {
             let report = Report::error("54000", "too many prepared statements or portals");
             return Ok(Err(report));
         }
+        // PostgreSQL has it under another name, and would not mind.
+        let known = match overlay.find(table(kept.life), &kept.name) {
+            Some(known) => known,
+            None => self.names.find(table(kept.life), kept.name.as_bytes()),
+        };
+        if known.is_some_and(|known| known.slot == Slot::Shared) && kept.life == Life::Prepared {
+            return Ok(Err(super::extended::exists(kept.name.as_bytes())));
+        }
         let alone = if whole.cleared.statements().len() == 1 {
             Prepared { form: Form::Kept, links: HashMap::new(), ..whole.clone() }
         } else {
@@ -157,8 +165,7 @@ impl Session {
         };
         let known = match known.slot {
             Slot::Shared if self.status == Status::Failed => {
-                let message = "current transaction is aborted, commands ignored until end of transaction block";
-                return Ok(Err(Report::error("25P02", message)));
+                return Ok(Err(Report::aborted()));
             }
             Slot::Shared => self.make_own(name.as_bytes(), &known),
             Slot::Own | Slot::Unnamed => known,
@@ -229,14 +236,12 @@ impl Session {
             return Ok(Ok(new));
         }
         if self.status == Status::Failed {
-            let message =
-                "current transaction is aborted, commands ignored until end of transaction block";
-            return Ok(Err(Report::error("25P02", message)));
+            return Ok(Err(Report::aborted()));
         }
         let closed = self.batch == Batch::Closed;
         if !name.is_empty() {
             self.wire().close(b'S', name);
-            let change = Some(self.names.set(Kind::Statement, name, None));
+            let change = self.names.set(Kind::Statement, name, None);
             self.sent(Pending::Close { change, ours: true });
         }
         match new.form {
@@ -344,27 +349,5 @@ fn names_ours(statement: &ClearedStatement) -> bool {
 
 /// What PREPARE takes.
 fn is_query(kind: StatementKind) -> bool {
-    match kind {
-        StatementKind::Select
-        | StatementKind::Insert
-        | StatementKind::Update
-        | StatementKind::Delete
-        | StatementKind::Merge => true,
-        StatementKind::CopyIn
-        | StatementKind::CopyOut
-        | StatementKind::Transaction
-        | StatementKind::Set
-        | StatementKind::Show
-        | StatementKind::Deallocate
-        | StatementKind::Discard
-        | StatementKind::Declare
-        | StatementKind::Fetch
-        | StatementKind::Close
-        | StatementKind::Prepare
-        | StatementKind::Execute
-        | StatementKind::Explain
-        | StatementKind::Object
-        | StatementKind::Create
-        | StatementKind::Other => false,
-    }
+    kind.is_plain_query() || kind == StatementKind::Merge
 }

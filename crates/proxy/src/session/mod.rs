@@ -38,7 +38,6 @@ use crate::link::Link;
 use crate::message::{Report, Status};
 use crate::pool::Lease;
 use crate::settings::Settings;
-use crate::statements::Reading;
 use crate::upstream::{self, Upstream};
 use crate::wire::{Own, Wire};
 
@@ -129,10 +128,14 @@ pub(crate) struct Session {
     settings: Settings,
     /// The same as one statement.
     settings_text: Arc<str>,
-    /// How literals are read under them.
-    reading: Reading,
     /// Settings that the transaction may have changed.
     touched: Vec<&'static str>,
+    /// How literals are read is known when PostgreSQL is ready again, not before.
+    unsettled: bool,
+    /// The transaction has changed settings: its end may change them back.
+    has_set: bool,
+    /// The session has set `xmloption`, of which PostgreSQL reports nothing.
+    xmloption: bool,
     /// It may have left something in the connection that is not tracked.
     traces: bool,
     adopt_timeout: Duration,
@@ -169,9 +172,11 @@ impl Session {
             who,
             startup: settings.clone(),
             settings_text: settings.statement().unwrap_or_default().into(),
-            reading: settings.reading(),
             settings,
             touched: Vec::new(),
+            unsettled: false,
+            has_set: false,
+            xmloption: false,
             traces: false,
             adopt_timeout,
             ticket,

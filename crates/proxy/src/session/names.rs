@@ -270,25 +270,13 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use pgcordon_policy::{BoundPolicy, Principal};
-    use pgcordon_rewrite::{Context, Mark, enforce};
-    use pgcordon_sql::catalog::{Epoch, Snapshot};
+    use pgcordon_sql::catalog::Epoch;
 
     use super::*;
+    use crate::judged::cleared;
 
     fn prepared(text: &str) -> Arc<Prepared> {
-        let context = Context {
-            snapshot: &Snapshot::default(),
-            policy: &BoundPolicy::default(),
-            principal: &Principal { bypass: true, ..Principal::default() },
-            search_path: &[],
-            database: "shop",
-            mark: &Mark::new([0; 16]),
-            parameter_types: &[],
-            max_statement_bytes: 1000,
-        };
-        let cleared = enforce(text, context).expect("a bypass principal's statement");
-        let judged = Arc::new(Judged::new(text.into(), cleared, Bytes::new(), Epoch(1)));
+        let judged = Arc::new(Judged::new(text.into(), cleared(text), Bytes::new(), Epoch(1)));
         let (form, slot, links) = (Form::Text, Slot::Own, HashMap::new());
         Arc::new(Prepared { judged, path: 1, form, slot, links, sent: None })
     }

@@ -15,6 +15,7 @@ use pgcordon_rewrite::{Effect, StatementKind};
 
 use super::names::{Change, Prepared};
 use crate::message::Report;
+use crate::statements::Shared;
 
 /// Outstanding messages before the client has to wait.
 const MAX_PENDING: usize = 4096;
@@ -36,9 +37,12 @@ pub(super) enum Pending {
         change: Option<Change>,
         prepared: Arc<Prepared>,
         ours: bool,
+        /// The name of ours under which it is prepared.
+        shared: Option<Shared>,
     },
     /// Close and Parse of our own, so that the client's EXECUTE or DEALLOCATE finds something.
     Placeholder {
+        change: Option<Change>,
         closed: bool,
     },
     /// The statement, where it is known.
@@ -47,9 +51,11 @@ pub(super) enum Pending {
         prepared: Option<Arc<Prepared>>,
     },
     Close {
-        change: Option<Change>,
+        change: Change,
         ours: bool,
     },
+    /// Close of a shared statement, to make room for another.
+    Evict(Shared),
     DescribeStatement(Option<Arc<Prepared>>),
     DescribePortal(Option<Arc<Prepared>>),
     Execute(Option<Arc<Prepared>>),
@@ -105,6 +111,7 @@ impl Pending {
             Self::Bind { .. }
             | Self::Done { .. }
             | Self::Placeholder { .. }
+            | Self::Evict(_)
             | Self::Close { .. }
             | Self::DescribeStatement(_)
             | Self::DescribePortal(_)
@@ -128,6 +135,7 @@ impl Pending {
             Self::Local(_)
             | Self::Done { .. }
             | Self::Placeholder { .. }
+            | Self::Evict(_)
             | Self::Close { .. }
             | Self::Sync { .. }
             | Self::Fail { .. }
@@ -145,6 +153,7 @@ impl Pending {
             Self::Local(_)
             | Self::Done { .. }
             | Self::Placeholder { .. }
+            | Self::Evict(_)
             | Self::Parse { .. }
             | Self::Prepare { .. }
             | Self::Bind { .. }
@@ -220,6 +229,7 @@ impl Queue {
             Pending::Local(_)
             | Pending::Done { .. }
             | Pending::Placeholder { .. }
+            | Pending::Evict(_)
             | Pending::Parse { .. }
             | Pending::Bind { .. }
             | Pending::Close { .. }
@@ -260,6 +270,7 @@ impl Queue {
                 | Pending::Done { .. }
                 | Pending::Parse { .. }
                 | Pending::Placeholder { .. }
+                | Pending::Evict(_)
                 | Pending::Bind { .. }
                 | Pending::Close { .. }
                 | Pending::DescribeStatement(_)

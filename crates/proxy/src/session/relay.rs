@@ -296,9 +296,9 @@ impl Session {
             Some(Pending::Local(_) | Pending::Done { .. }) => {
                 Err(fault("an error before our own message", b'E'))
             }
-            Some(Pending::Parse { change, prepared, .. }) => {
+            Some(Pending::Parse { change, prepared, shared, .. }) => {
                 self.put_report(b'E', body, Some(&prepared))?;
-                self.unprepared(&prepared);
+                self.unprepared(&prepared, shared);
                 if let Some(change) = change {
                     self.names.failed(change);
                 }
@@ -306,12 +306,19 @@ impl Session {
                 Ok(())
             }
             // In a failed transaction; the DEALLOCATE that it is for fails likewise.
-            Some(Pending::Placeholder { .. }) => {
-                let (_, synced) = self.queue.skip_to_sync();
-                if synced {
+            Some(Pending::Placeholder { change, .. }) => {
+                if let Some(change) = change {
+                    self.names.undo(change);
+                }
+                // A simple query follows the Sync, and its own error tells the client.
+                if self.skip_batch() {
                     return Ok(());
                 }
-                self.batch = Batch::Failed { upstream: true };
+                self.put_report(b'E', body, None)
+            }
+            Some(Pending::Evict(shared)) => {
+                self.upstream().statements.restore(shared);
+                self.skip_batch();
                 self.put_report(b'E', body, None)
             }
             Some(Pending::Bind { change, prepared }) => {
@@ -323,9 +330,7 @@ impl Session {
                 Ok(())
             }
             Some(Pending::Close { change, .. }) => {
-                if let Some(change) = change {
-                    self.names.undo(change);
-                }
+                self.names.undo(change);
                 self.skip_batch();
                 self.put_report(b'E', body, None)
             }
@@ -357,24 +362,25 @@ impl Session {
         Ok(())
     }
 
-    /// PostgreSQL skips up to the next Sync, which may not have been sent yet.
-    fn skip_batch(&mut self) {
+    /// PostgreSQL skips up to the next Sync, which may not have been sent yet. Whether it has.
+    fn skip_batch(&mut self) -> bool {
         let (skipped, found) = self.queue.skip_to_sync();
         for pending in skipped.into_iter().rev() {
             match pending {
-                Pending::Parse { change, prepared, .. } => {
-                    self.unprepared(&prepared);
+                Pending::Parse { change, prepared, shared, .. } => {
+                    self.unprepared(&prepared, shared);
                     if let Some(change) = change {
                         self.names.undo(change);
                     }
                 }
                 Pending::Prepare { change, .. }
                 | Pending::Done { change, .. }
-                | Pending::Close { change: Some(change), .. }
+                | Pending::Close { change, .. }
+                | Pending::Placeholder { change: Some(change), .. }
                 | Pending::Bind { change: Some(change), .. } => self.names.undo(change),
+                Pending::Evict(shared) => self.upstream().statements.restore(shared),
                 Pending::Bind { change: None, .. }
-                | Pending::Close { change: None, .. }
-                | Pending::Placeholder { .. }
+                | Pending::Placeholder { change: None, .. }
                 | Pending::Local(_)
                 | Pending::DescribeStatement(_)
                 | Pending::DescribePortal(_)
@@ -388,6 +394,7 @@ impl Session {
         if !found {
             self.batch = Batch::Failed { upstream: true };
         }
+        found
     }
 
     fn on_ready(&mut self, body: &[u8]) -> Result<(), End> {
@@ -401,6 +408,11 @@ impl Session {
             _ => return Err(fault("unexpected message", b'Z')),
         };
         self.status = Status::read(body)?;
+        // What has changed was reported before this; what is pending may change it again.
+        if self.queue.is_empty() {
+            self.unsettled = false;
+            self.has_set &= self.status != Status::Idle;
+        }
         if self.status == Status::Idle {
             self.path.idle();
             // Later messages may have made portals of the next transaction already.
@@ -430,6 +442,7 @@ impl Session {
             (b'1', Some(Pending::Parse { ours, .. })) => ours,
             (b'2', Some(Pending::Bind { .. })) => false,
             (b'3', Some(Pending::Close { ours, .. })) => ours,
+            (b'3', Some(Pending::Evict(_))) => true,
             (tag, _) => return Err(fault("unexpected message", tag)),
         };
         if !ours {

@@ -25,7 +25,7 @@ use crate::plans::Key;
 use crate::state::{Database, State};
 
 /// Longer texts are judged on a thread of their own: a session's thread serves others, who would wait.
-const LONG: usize = 8 * 1024;
+pub(super) const LONG: usize = 8 * 1024;
 
 /// A person connected to a database.
 #[derive(Clone, Debug)]
