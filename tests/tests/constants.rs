@@ -234,6 +234,10 @@ const TYPES: &[&str] = &[
     "SELECT (SELECT max(o.id) FROM orders o WHERE o.id < 7) FROM regions GROUP BY (SELECT max(o.id) FROM orders o WHERE o.id < 7)",
     "SELECT id FROM orders WHERE id IN (1, 2, 3) AND note IN ('x', 'y')",
     "UPDATE orders SET amount = amount + 3, note = 'n' WHERE id = 1 RETURNING id, amount",
+    "UPDATE orders SET amount = amount + -3, note = 'n' WHERE id > - /* signed */ 5 RETURNING id, amount",
+    "SELECT id FROM orders WHERE id > -2147483648 AND amount > -2.5 AND id IN (-1, 2, -3000000000)",
+    "SELECT id FROM orders WHERE amount > -9223372036854775808 AND amount-1>-7",
+    "UPDATE orders SET amount = -2.5 WHERE id = 1 RETURNING pg_typeof(amount)::text, amount",
     "UPDATE orders SET amount = 5000000000 WHERE id = 0",
     "UPDATE orders SET id = 5000000000 WHERE false",
     "DELETE FROM orders WHERE id = 1 AND 1 / 0 = 1",
@@ -255,9 +259,15 @@ fn what_the_client_could_notice_stays() {
         "DELETE FROM orders WHERE note = 'x'",
         // With a check, in whose text there is a mark of ours.
         "UPDATE orders SET note = 'x' WHERE id = 1",
+        "UPDATE orders SET amount = amount + -3",
+        "SELECT id FROM orders WHERE id = -/* minus */7 AND amount > -2.5 AND id < -3000000000",
     ];
     for text in yes {
         assert!(parameterised(text).is_some_and(|sql| sql.contains(" $1 ")), "{text}");
+        assert!(
+            parameterised(text).is_some_and(|sql| !sql.replace(' ', "").contains("-$")),
+            "{text}"
+        );
     }
     let no = [
         "SELECT id FROM orders LIMIT 1",

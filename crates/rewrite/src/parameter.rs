@@ -7,8 +7,8 @@
 //! Why the client cannot tell the difference:
 //! - *Types.* A number has the type of its class wherever it stands, and so has the parameter (`int4`, `int8`, `numeric`
 //!   are declared): the same operators, casts and result types are found. A string is replaced only beside a column of
-//!   type text or varchar, or as the value of one without a length: there PostgreSQL reads it as text. A minus before
-//!   anything but an `int4` stays with its constant: the grammar may give both together a smaller type.
+//!   type text or varchar, or as the value of one without a length: there PostgreSQL reads it as text. A minus that the
+//!   grammar makes part of the constant goes with it, but for the one number of each class whose type is then a smaller one.
 //! - *Names and rows.* No SELECT list, GROUP BY, ORDER BY, HAVING, window, RETURNING or LIMIT is touched, nor a sub-select
 //!   in one: output columns keep names and types, and expressions that PostgreSQL compares with each other stay alike.
 //! - *Errors.* What is compared with a constant reads a row, so nothing is folded, and could raise, before the statement
@@ -58,6 +58,16 @@ struct Bound {
     slot: usize,
     class: Class,
     kind: u32,
+    /// With the minus before it.
+    negative: bool,
+}
+
+/// A constant's place in the text with parameters.
+#[derive(Clone, Copy, Debug)]
+struct Numbered {
+    slot: usize,
+    number: u16,
+    negative: bool,
 }
 
 /// A statement with parameters in place of constants.
@@ -99,7 +109,7 @@ impl Parameterised {
         if !self.pinned.iter().all(|(slot, pinned)| word(*slot) == Some(pinned)) {
             return None;
         }
-        self.bound.iter().map(|bound| Some(value(word(bound.slot)?, bound.class))).collect()
+        self.bound.iter().map(|bound| value(word(bound.slot)?, *bound)).collect()
     }
 
     /// As [`Parameterised::cleared`], with the positions of another text: for its errors.
@@ -109,43 +119,59 @@ impl Parameterised {
         self.template.with_parameters(skeleton, &self.numbers())
     }
 
-    /// For each slot that is a parameter its number.
-    fn numbers(&self) -> Vec<(usize, u16)> {
-        self.bound.iter().map(|bound| bound.slot).zip(self.first..).collect()
+    fn numbers(&self) -> Vec<Numbered> {
+        numbered(&self.bound, self.first)
     }
 }
 
-/// What a constant stands for.
-fn value(word: &str, class: Class) -> Cow<'_, str> {
-    match class {
-        Class::Integer | Class::Bigint | Class::Numeric => Cow::Borrowed(word),
+fn numbered(bound: &[Bound], first: u16) -> Vec<Numbered> {
+    let numbers = bound.iter().zip(first..);
+    let number = |(bound, number): (&Bound, u16)| Numbered {
+        slot: bound.slot,
+        number,
+        negative: bound.negative,
+    };
+    numbers.map(number).collect()
+}
+
+/// What a constant stands for; `None` if it has not the type of its class.
+fn value(word: &str, bound: Bound) -> Option<Cow<'_, str>> {
+    let magnitude = match bound.class {
+        Class::Integer => None,
+        Class::Bigint => Some(1 << 31),
+        Class::Numeric => Some(1 << 63),
         Class::String => {
             let inside = word.get(1..word.len() - 1).unwrap_or_default();
-            match inside.contains('\'') {
+            return Some(match inside.contains('\'') {
                 true => Cow::Owned(inside.replace("''", "'")),
                 false => Cow::Borrowed(inside),
-            }
+            });
         }
+    };
+    if !bound.negative {
+        return Some(Cow::Borrowed(word));
     }
+    // -2147483648 is an int4, and -9223372036854775808 an int8 (`doNegate` in gram.y, then `make_const`).
+    let smaller = magnitude.is_some() && word.parse::<u64>().ok() == magnitude;
+    (!smaller).then(|| Cow::Owned(format!("-{word}")))
 }
 
 /// The type of the parameter that may stand for a constant; `None` if none may.
 ///
-/// | place                                   | int4 | int8, not negated | numeric, not negated | string |
-/// |-----------------------------------------|------|-------------------|----------------------|--------|
-/// | compared with a row's value; added to it | 23  | 20                | 1700                 | -      |
-/// | compared by = or <> with text, varchar  | 23   | 20                | 1700                 | 25     |
-/// | for int4                                | 23   | -                 | -                    | -      |
-/// | for int8                                | 23   | 20                | -                    | -      |
-/// | for float4, float8                      | 23   | 20                | -                    | -      |
-/// | for numeric                             | 23   | 20                | 1700                 | -      |
-/// | for text, varchar, without a length     | -    | -                 | -                    | 25     |
+/// | place                                    | int4 | int8 | numeric | string |
+/// |------------------------------------------|------|------|---------|--------|
+/// | compared with a row's value; added to it | 23   | 20   | 1700    | -      |
+/// | compared by = or <> with text, varchar   | 23   | 20   | 1700    | 25     |
+/// | for int4                                 | 23   | -    | -       | -      |
+/// | for int8                                 | 23   | 20   | -       | -      |
+/// | for float4, float8                       | 23   | 20   | -       | -      |
+/// | for numeric                              | 23   | 20   | 1700    | -      |
+/// | for text, varchar, without a length      | -    | -    | -       | 25     |
 fn parameter_type(free: &Free, class: Class) -> Option<u32> {
     let kind = match class {
         Class::Integer => INT4,
-        Class::Bigint if !free.negative => INT8,
-        Class::Numeric if !free.negative => NUMERIC,
-        Class::Bigint | Class::Numeric => return None,
+        Class::Bigint => INT8,
+        Class::Numeric => NUMERIC,
         Class::String => TEXT,
     };
     let fits = match free.bind {
@@ -178,7 +204,10 @@ impl Template {
             let constant = skeleton.constants().get(slot)?;
             let kind = parameter_type(free, constant.class).filter(|_| self.has_hole(slot));
             match kind {
-                Some(kind) => bound.push(Bound { slot, class: constant.class, kind }),
+                Some(kind) => {
+                    let (class, negative) = (constant.class, free.negative);
+                    bound.push(Bound { slot, class, kind, negative });
+                }
                 None => pinned.push((slot, skeleton.word(constant).into())),
             }
         }
@@ -187,37 +216,37 @@ impl Template {
         if bound.is_empty() || bound.len() > MOST || last > usize::from(u16::MAX) {
             return None;
         }
-        let numbers: Vec<(usize, u16)> =
-            bound.iter().map(|bound| bound.slot).zip(first..).collect();
-        let cleared = self.with_parameters(skeleton, &numbers)?;
+        let cleared = self.with_parameters(skeleton, &numbered(&bound, first))?;
         let same = names(cleared.sql())? == names(filled.sql())?;
-        (same && cleared.is_steady()).then(|| Parameterised {
+        let made = Parameterised {
             template: self.clone(),
             cleared,
             first,
             bound: bound.into(),
             pinned: pinned.into(),
-        })
+        };
+        (same && made.cleared.is_steady() && made.values(skeleton).is_some()).then_some(made)
     }
 
     /// A text's rewriting with parameters in the holes of some slots.
-    fn with_parameters(
-        &self,
-        skeleton: &Skeleton<'_>,
-        numbers: &[(usize, u16)],
-    ) -> Option<Cleared> {
+    fn with_parameters(&self, skeleton: &Skeleton<'_>, numbers: &[Numbered]) -> Option<Cleared> {
         let filled = self.fill(skeleton)?;
         let mut edits = Vec::with_capacity(numbers.len());
         let mut outside = Vec::with_capacity(numbers.len());
         for (slot, range) in self.placed_holes(skeleton) {
-            let Some((_, number)) = numbers.iter().find(|(bound, _)| *bound == slot) else {
+            let Some(numbered) = numbers.iter().find(|numbered| numbered.slot == slot) else {
                 continue;
             };
+            let constant = skeleton.constants().get(slot)?.range.clone();
+            let (range, constant) = match numbered.negative {
+                true => (signed(filled.sql(), range)?, signed(skeleton.text(), constant)?),
+                false => (range, constant),
+            };
             if !in_an_edit(&filled.spliced().moved, &range) {
-                outside.push((skeleton.constants().get(slot)?.range.clone(), edits.len()));
+                outside.push((constant, edits.len()));
             }
             // Spaces: a constant may touch what stands before and behind it.
-            edits.push(Edit { range, text: format!(" ${number} ") });
+            edits.push(Edit { range, text: format!(" ${} ", numbered.number) });
         }
         let spliced = splice::apply(filled.sql(), edits).ok()?;
         let grown = spliced
@@ -237,6 +266,12 @@ impl Template {
         let text = Spliced { text: spliced.text, moved };
         Some(Cleared::new(text, statements.clone(), free.clone(), filled.calls_foreign()))
     }
+}
+
+/// A number's range with the minus before it.
+fn signed(text: &str, number: Range<usize>) -> Option<Range<usize>> {
+    let sign = lex::token_before(text, number.start)?;
+    (sign.text(text) == "-").then(|| sign.range().start..number.end)
 }
 
 /// Whether a range of the new text lies in text of ours.

@@ -352,6 +352,20 @@ pub fn highest_parameter(text: &str) -> usize {
     highest
 }
 
+/// The token before the one that starts at `start`.
+#[must_use]
+pub fn token_before(text: &str, start: usize) -> Option<Token> {
+    let mut scanner = scan::Scanner::new(text);
+    let mut before = None;
+    while let Ok(Some(token)) = scanner.next() {
+        if token.start as usize >= start {
+            return before.filter(|_| token.start as usize == start);
+        }
+        before = Some(token);
+    }
+    None
+}
+
 /// Whether `token` is the word UESCAPE behind a `U&` token: it changes what the token before it means.
 fn is_uescape(text: &str, before: Option<&Token>, token: Token) -> bool {
     let Some(before) = before else { return false };
