@@ -374,3 +374,25 @@ MERGE INTO items i USING orders o ON o.id = i.order_id AND i.line = 1 WHEN MATCH
 MERGE INTO measures m USING (VALUES ('North', '2025-01-01'::date, 7), ('South', '2025-01-01', 8)) s (region, day, value) ON (m.region, m.day) = (s.region, s.day) WHEN MATCHED THEN UPDATE SET value = s.value + m.value WHEN NOT MATCHED THEN DO NOTHING;
 -- merge into a read-only table
 MERGE INTO employees e USING orders o ON e.id = o.id WHEN MATCHED THEN DELETE;
+-- update row of too few values
+UPDATE customers SET (region, name) = ROW(region) WHERE id IN (1, 4);
+-- update row of too many values
+UPDATE customers SET (region, name) = (region, 'x', 'y') WHERE id IN (1, 4);
+-- update row from a query with too many columns
+UPDATE customers SET (region, name) = (SELECT customers.region, 'x', 'y') WHERE id IN (1, 4);
+-- update row from a query with too few columns
+UPDATE customers SET (region, name) = (SELECT customers.region) WHERE id IN (1, 4);
+-- update row of a star
+UPDATE customers SET (region, name) = ROW(s.*) FROM (SELECT region, 'of a star' FROM customers WHERE id IN (1, 4)) AS s WHERE id IN (1, 4) RETURNING name;
+-- update row of a star, foreign
+UPDATE customers SET (region, name) = ROW(s.*) FROM (SELECT 'West', 'of a star') AS s WHERE id IN (1, 4);
+-- insert values of a star
+INSERT INTO customers (region, name, credit, id, email) VALUES (('(North,n,5)'::regions).*, 70, 'neu@example.com') RETURNING region, name, credit;
+-- insert values of a star, foreign
+INSERT INTO customers (region, name, credit, id, email) VALUES (('(West,n,5)'::regions).*, 70, 'neu@example.com');
+-- insert a query of a star and a constant
+INSERT INTO customers (region, name, credit, since, id, email) SELECT r.*, '2025-02-03', 71, 'r@x' FROM regions AS r WHERE r.name IN ('North', 'South') LIMIT 1;
+-- insert a query of a row's star and a constant
+INSERT INTO customers (region, name, credit, since, id, email) SELECT ('(North,n,5)'::regions).*, '2025-02-03', 71, 'r@x' RETURNING since;
+-- insert values of a star in parentheses
+INSERT INTO customers (region, name, credit, id, email) (VALUES (('(North,n,5)'::regions).*, 72, 's@x')) RETURNING id, credit;

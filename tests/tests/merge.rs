@@ -17,7 +17,8 @@ const PEOPLE: [&str; 3] = ["rita", "ralf", "max"];
 const STATE: &str = "SELECT 'docs', t::text FROM docs t UNION ALL SELECT 'members', t::text FROM members t
     UNION ALL SELECT 'blind', t::text FROM blind t UNION ALL SELECT tableoid::regclass::text, t::text FROM logs t
     UNION ALL SELECT tableoid::regclass::text, t::text FROM things t UNION ALL SELECT 'stamped', t::text FROM stamped t
-    UNION ALL SELECT 'kinds', t::text FROM kinds t UNION ALL SELECT 'feed', t::text FROM feed t ORDER BY 1, 2";
+    UNION ALL SELECT 'kinds', t::text FROM kinds t UNION ALL SELECT 'feed', t::text FROM feed t
+    UNION ALL SELECT 'drafts', t::text FROM drafts t ORDER BY 1, 2";
 
 fn twin() -> Twin {
     let sql = [test_file("cases/merge/schema.sql"), test_file("cases/merge/seed.sql")];

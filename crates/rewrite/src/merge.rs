@@ -161,7 +161,7 @@ impl Writer<'_> {
                     Some(_) | None => self.default_of(found),
                 },
                 Assigned::Query(_) | Assigned::Other => {
-                    let what = "MERGE that sets a column which a rule reads by a sub-select for several columns, or in part";
+                    let what = "MERGE that sets a column which a rule reads by a sub-select for several columns, by `row.*`, or in part";
                     Err(unsupported(what, item.range.start))
                 }
             }
@@ -195,7 +195,17 @@ impl Writer<'_> {
                 }
                 &[]
             }
-            Some(InsertSource::Query { .. }) | None => {
+            // It is not known which value is for which column.
+            Some(InsertSource::Query { .. })
+                if *made == Filter::All && placed.presets.is_empty() =>
+            {
+                &[]
+            }
+            Some(InsertSource::Query { range, .. }) => {
+                let what = "MERGE that inserts `row.*` where a rule checks or sets columns";
+                return Err(unsupported(what, range.start));
+            }
+            None => {
                 return Err(Refusal::Verification("MERGE without values".to_owned()));
             }
         };

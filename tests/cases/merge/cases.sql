@@ -200,3 +200,13 @@ EXPLAIN (COSTS OFF) MERGE INTO docs d USING (VALUES (1)) s (id) ON d.id = s.id W
 PREPARE m (int, text) AS MERGE INTO docs d USING (VALUES ($1)) s (id) ON d.id = s.id WHEN MATCHED AND d.owner = 'rita' THEN UPDATE SET title = $2 WHEN NOT MATCHED THEN INSERT (id, region, owner, title) VALUES ($1, 'North', 'rita', $2); EXECUTE m (1, 'p'); EXECUTE m (50, 'q'); DEALLOCATE m;
 -- prepared by name, foreign
 PREPARE m (int, text) AS MERGE INTO docs d USING (VALUES ($1)) s (id) ON d.id = s.id WHEN NOT MATCHED THEN INSERT (id, region, owner, title) VALUES ($1, $2, 'rita', 't'); EXECUTE m (50, 'West');
+-- a star gives the checked column; refused
+MERGE INTO drafts d USING (SELECT 9 AS id, 'max' AS owner) s ON d.id = s.id WHEN NOT MATCHED THEN INSERT (editor, id, owner) VALUES ('rita', s.*);
+-- a star of a cast row gives the checked column; refused
+MERGE INTO drafts d USING (VALUES (9)) s (id) ON d.id = s.id WHEN NOT MATCHED THEN INSERT (editor, id, owner) VALUES ('rita', ('(9,max)'::teams).*);
+-- a star in a row that is set; refused
+MERGE INTO drafts d USING (SELECT 'x' AS note, 'max' AS owner) s ON d.owner IS NULL WHEN MATCHED THEN UPDATE SET (note, owner) = ROW(s.*);
+-- a star in a row that no rule reads
+MERGE INTO docs d USING (SELECT 't' AS title, 'c' AS code) s ON d.id = 1 WHEN MATCHED AND d.owner = 'rita' THEN UPDATE SET (title, code) = ROW(s.*);
+-- a row of too few values
+MERGE INTO docs d USING (VALUES ('t')) s (title) ON d.id = 1 WHEN MATCHED AND d.owner = 'rita' THEN UPDATE SET (title, code) = ROW(s.title);

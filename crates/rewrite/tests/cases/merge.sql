@@ -77,3 +77,7 @@ prepare p (int8) as merge into orders o using regions s on s.region = o.region a
 explain merge into orders o using regions s on s.region = o.region when matched then delete
 
 copy (merge into orders o using regions s on s.region = o.region when matched then delete) to stdout
+
+merge into orders o using regions r on o.id = 1 when not matched then insert (id, region) values (r.*)
+
+merge into orders o using regions r on o.id = 1 when matched then update set (note, region) = row(r.*)

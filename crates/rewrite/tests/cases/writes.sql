@@ -97,3 +97,11 @@ update orders set region = 'North', note = random()::text
 update orders o set region = 'North', note = random()::text from regions r where r.region = o.region
 
 insert into orders (id, region) select id, region from customers on conflict (id) do update set region = 'North', note = random()::text
+
+insert into customers (id, owner) values (((select o from orders o)).*)
+
+update orders set (region, note) = row('North')
+
+update orders set (region, note) = (select 'North')
+
+update orders set (region, note) = row(r.*) from regions r

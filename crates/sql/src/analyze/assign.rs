@@ -46,7 +46,7 @@ pub enum Assigned {
     Values(Vec<Value>),
     /// `(a, b) = (SELECT …)`: the sub-select with its parentheses.
     Query(Range<usize>),
-    /// A part of a column, or a row that is not written out.
+    /// A part of a column, or a row that is not written out or has another number of values than there are columns.
     Other,
 }
 
@@ -131,7 +131,17 @@ impl<'a> Walker<'a> {
         if close + 1 != end {
             return Ok(Assigned::Other);
         }
+        let columns = usize::try_from(reference.ncolumns).unwrap_or_default();
         match reference.source() {
+            // PostgreSQL refuses another number of values, if it is one once `x.*` has been expanded.
+            Node::RowExpr(row)
+                if row.args().len() != columns || row.args().iter().any(super::row::expands) =>
+            {
+                Ok(Assigned::Other)
+            }
+            Node::SubLink(_) if self.sublink_width.is_some_and(|width| width != columns) => {
+                Ok(Assigned::Other)
+            }
             Node::RowExpr(row) => {
                 let values = self.split_commas(open + 1, close);
                 if values.len() != row.args().len() {

@@ -455,6 +455,7 @@ impl<'a> Walker<'a> {
         let outside = std::mem::take(&mut self.touched);
         let first = self.out.accesses.len();
         let columns = self.select(select, Some(scope), Want::Columns)?;
+        self.sublink_width = (!columns.open).then_some(columns.list.len());
         // `single_row` looks at it.
         self.fix(select.limit_count());
         // Its own rows are admitted before it sees them; what it reads of the rows outside counts.

@@ -1,7 +1,8 @@
 //! INSERT: its column list and where its rows come from.
 //!
 //! Invariants:
-//! - VALUES keeps its rows apart: they may say DEFAULT, and each value is for one column.
+//! - VALUES keeps its rows apart: they may say DEFAULT, and each value is for one column. With `x.*` among the values it
+//!   is a query like any other.
 //! - Of any other query the columns are counted, or it is said that they cannot be.
 
 use std::ops::Range;
@@ -13,6 +14,7 @@ use pg_raw_parse::nodes::{self, OverridingKind};
 use super::Walker;
 use super::assign::{Value, ValueKind, assigned_column};
 use super::query::Want;
+use super::row::expands;
 use super::scope::{Item, Scope, Source};
 use super::through::Target;
 use super::write::{Walked, Write, WriteKind, blank, required};
@@ -41,7 +43,7 @@ pub enum InsertSource {
         /// Its rows.
         rows: Vec<ValueRow>,
     },
-    /// Any other query.
+    /// Any other query; in MERGE, VALUES with `x.*` in it.
     Query {
         /// All of it.
         range: Range<usize>,
@@ -163,9 +165,12 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// VALUES whose rows can be told apart.
+    /// VALUES whose rows can be told apart, and of which it is known which value is for which column.
     fn plain_values(&self, select: &nodes::SelectStmt, token: usize) -> bool {
+        let expanded =
+            |row: Node<'_>| row.as_node_list().is_some_and(|row| row.iter().any(expands));
         !select.values_lists().is_empty()
+            && !select.values_lists().iter().any(expanded)
             && select.with_clause().is_none()
             && select.sort_clause().is_empty()
             && matches!(select.limit_count(), Node::None)
@@ -216,15 +221,11 @@ impl<'a> Walker<'a> {
         width: Option<usize>,
     ) -> Option<Vec<(usize, Range<usize>)>> {
         let targets = select.target_list();
-        let is_star = |node: Node<'_>| {
-            let Node::ColumnRef(reference) = node else { return false };
-            matches!(reference.fields().iter().next_back(), Some(Node::A_Star(_)))
-        };
-        let stars = targets.iter().filter(|target| is_star(target.val())).count();
+        let stars = targets.iter().filter(|target| expands(target.val())).count();
         let star_width = (width? + stars).checked_sub(targets.len());
         let (mut index, mut found) = (0, Vec::new());
         for target in targets {
-            if is_star(target.val()) {
+            if expands(target.val()) {
                 index += star_width?;
                 continue;
             }

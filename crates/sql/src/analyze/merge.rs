@@ -16,6 +16,7 @@ use pg_raw_parse::nodes::{self, CmdType, MergeMatchKind, OverridingKind};
 
 use super::condition::{Level, nesting};
 use super::insert::InsertSource;
+use super::row::expands;
 use super::scope::{Columns, Item, Scope};
 use super::shape::Sources;
 use super::write::{Walked, Write, WriteKind, blank, required};
@@ -290,7 +291,11 @@ impl<'a> Walker<'a> {
             if close + 1 != end {
                 return Err(disagreement(range.start));
             }
-            InsertSource::Values { range, rows: vec![row] }
+            if clause.values().iter().any(expands) {
+                InsertSource::Query { range, width: None, untyped: Vec::new() }
+            } else {
+                InsertSource::Values { range, rows: vec![row] }
+            }
         });
         Ok(write)
     }

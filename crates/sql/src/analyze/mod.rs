@@ -448,6 +448,8 @@ struct Walker<'a> {
     loud: usize,
     /// Casts and calls (by address) of which the OID is wanted, not the name.
     numbers: BTreeSet<usize>,
+    /// Columns of the sub-select in an expression that was walked last; `None` when a function's are not known.
+    sublink_width: Option<usize>,
     /// Window functions and aggregates of no column met so far: they would mean another row in a sub-select.
     unmovable: usize,
     /// What the expressions walked so far read.
@@ -504,6 +506,7 @@ impl<'a> Walker<'a> {
             wide: Vec::new(),
             loud: 0,
             numbers: BTreeSet::new(),
+            sublink_width: None,
             unmovable: 0,
             touched: shape::Touched::default(),
             conditions: Vec::new(),

@@ -92,8 +92,14 @@ impl<'a> Walker<'a> {
         for row in select.values_lists() {
             let row =
                 row.as_node_list().ok_or_else(|| Error::unsupported("this VALUES row", -1))?;
+            // Behind `x.*` it is not known which column a value is for.
+            let expanded = row.iter().any(super::row::expands);
+            columns.open |= expanded;
             for (index, value) in row.iter().enumerate() {
-                let shape = self.expression(value, &scope)?;
+                let mut shape = self.expression(value, &scope)?;
+                if expanded {
+                    shape = Shape { sources: shape.sources, ..Shape::OPAQUE };
+                }
                 self.free_value(value, None);
                 match columns.list.get_mut(index) {
                     Some(column) => column.shape = merge(column.shape, shape),

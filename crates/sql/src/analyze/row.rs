@@ -13,6 +13,17 @@ use super::{TargetPart, Walker};
 use crate::catalog::Oid;
 use crate::error::{Error, offset};
 
+/// Whether an item of a list stands for as many as its row has fields: `t.*`, `(row).*` (`transformExpressionList`).
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is expanded (`parse_target.c`)")]
+pub(super) fn expands(node: Node<'_>) -> bool {
+    let last = match node {
+        Node::ColumnRef(reference) => reference.fields().iter().next_back(),
+        Node::A_Indirection(indirection) => indirection.indirection().iter().next_back(),
+        _ => None,
+    };
+    matches!(last, Some(Node::A_Star(_)))
+}
+
 impl<'a> Walker<'a> {
     /// `*` and `t.*` as items of a SELECT list or RETURNING.
     pub(super) fn star(
