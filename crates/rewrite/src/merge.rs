@@ -47,6 +47,14 @@ enum Source<'v> {
     Known(String),
 }
 
+/// A value as its check reads it.
+enum Part {
+    /// Text of ours.
+    Ours(String),
+    /// Text of the client's.
+    Copied(String),
+}
+
 /// Where the check of a new row stands.
 enum Check {
     /// In the clause's condition: an integer, or an error.
@@ -272,7 +280,7 @@ impl Writer<'_> {
         references: &[Edit],
         source: impl Fn(ColumnId) -> Result<Source<'v>, Refusal>,
     ) -> Result<Option<Check>, Refusal> {
-        let mut row = String::new();
+        let mut parts = Vec::new();
         let mut single: Option<&Value> = None;
         for needed in columns_of(made) {
             let column = self.column(needed);
@@ -280,15 +288,15 @@ impl Writer<'_> {
                 let what = "MERGE where a rule reads a generated column";
                 return Err(unsupported(what, self.access().range.start));
             }
-            let text = match source(needed)? {
-                Source::Known(text) => text,
+            let part = match source(needed)? {
+                Source::Known(text) => Part::Ours(text),
                 Source::Given(value) => {
                     self.steady(value)?;
                     match copied(self.text, self.statement, references, &value.range) {
-                        Some(text) => text,
+                        Some(text) => Part::Copied(text),
                         None if single.is_none() => {
                             single = Some(value);
-                            "\"pgcordon_set\".\"pgcordon_0\"".to_owned()
+                            Part::Ours("\"pgcordon_set\".\"pgcordon_0\"".to_owned())
                         }
                         None => {
                             let what = "MERGE that gives sub-selects to several columns which a rule reads";
@@ -297,31 +305,22 @@ impl Writer<'_> {
                     }
                 }
             };
-            let comma = if row.is_empty() { "" } else { ", " };
-            let name = quoted(&column.name);
-            // A comment at the end of the client's text would swallow what follows.
-            let _ = write!(row, "{comma}CAST(({text}\n) AS {}) AS {name}", checked_type(column));
+            parts.push((column, part));
         }
         let raise = raise(made, Row::Proposed, self.context.mark, self.relation());
         Ok(Some(match single {
-            None => {
-                Check::Condition(format!("SELECT {raise} FROM (SELECT {row}) AS \"pgcordon_row\""))
-            }
-            Some(value) => {
-                // OFFSET 0 keeps the planner from putting the value in both of its places.
-                let before = format!(
-                    "(SELECT CASE WHEN ({raise}) OPERATOR(pg_catalog.=) 0 THEN \"pgcordon_row\".\"pgcordon_0\" END \
-                     FROM (SELECT \"pgcordon_set\".\"pgcordon_0\", {row} FROM (SELECT ("
-                );
-                let after =
-                    ") AS \"pgcordon_0\" OFFSET 0) AS \"pgcordon_set\") AS \"pgcordon_row\")";
-                Check::Value(value.range.clone(), before, after.to_owned())
-            }
+            None => in_condition(&parts, &raise),
+            Some(value) => in_value(&parts, &raise, value),
         }))
     }
 
     /// A checked value must not come out otherwise when it is stored.
     fn steady(&self, value: &Value) -> Result<(), Refusal> {
+        // It may come out otherwise as soon as a setting that it depends on is another one.
+        if self.statement.settings.iter().any(|used| used.changed) {
+            let what = "MERGE that changes settings and gives a column which a rule reads a value";
+            return Err(unsupported(what, value.range.start));
+        }
         let drawn = self.statement.drawn.iter().any(|offset| value.range.contains(offset));
         let calls = self.statement.calls.iter().any(|call| value.range.contains(&call.offset));
         if drawn || calls {
@@ -330,6 +329,46 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// The check where every value may stand twice: none of them has a name of ours in scope.
+fn in_condition(parts: &[(&Column, Part)], raise: &str) -> Check {
+    let row = parts.iter().map(|(column, part)| match part {
+        Part::Ours(text) | Part::Copied(text) => checked(column, text),
+    });
+    let row: Vec<String> = row.collect();
+    let row = row.join(", ");
+    Check::Condition(format!("SELECT {raise} FROM (SELECT {row}) AS \"pgcordon_row\""))
+}
+
+/// The check around the value that may not stand twice. Copies of others stand beside it, where no name of ours is in
+/// scope either.
+fn in_value(parts: &[(&Column, Part)], raise: &str, value: &Value) -> Check {
+    let (mut row, mut beside) = (String::new(), String::new());
+    for (index, (column, part)) in (1..).zip(parts) {
+        let text = match part {
+            Part::Ours(text) => text.clone(),
+            Part::Copied(text) => {
+                let kind = checked_type(column);
+                let _ = write!(beside, "CAST(({text}\n) AS {kind}) AS \"pgcordon_{index}\", ");
+                format!("\"pgcordon_set\".\"pgcordon_{index}\"")
+            }
+        };
+        let _ = write!(row, ", {}", checked(column, &text));
+    }
+    // OFFSET 0 keeps the planner from putting the value in both of its places.
+    let before = format!(
+        "(SELECT CASE WHEN ({raise}) OPERATOR(pg_catalog.=) 0 THEN \"pgcordon_row\".\"pgcordon_0\" END \
+         FROM (SELECT \"pgcordon_set\".\"pgcordon_0\"{row} FROM (SELECT {beside}("
+    );
+    let after = ") AS \"pgcordon_0\" OFFSET 0) AS \"pgcordon_set\") AS \"pgcordon_row\")";
+    Check::Value(value.range.clone(), before, after.to_owned())
+}
+
+/// A column of the row that is checked.
+fn checked(column: &Column, text: &str) -> String {
+    // A comment at the end of the client's text would swallow what follows.
+    format!("CAST(({text}\n) AS {}) AS {}", checked_type(column), quoted(&column.name))
 }
 
 /// Joins tests to a clause's condition, in their order and behind it.

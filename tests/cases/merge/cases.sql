@@ -210,3 +210,13 @@ MERGE INTO drafts d USING (SELECT 'x' AS note, 'max' AS owner) s ON d.owner IS N
 MERGE INTO docs d USING (SELECT 't' AS title, 'c' AS code) s ON d.id = 1 WHEN MATCHED AND d.owner = 'rita' THEN UPDATE SET (title, code) = ROW(s.*);
 -- a row of too few values
 MERGE INTO docs d USING (VALUES ('t')) s (title) ON d.id = 1 WHEN MATCHED AND d.owner = 'rita' THEN UPDATE SET (title, code) = ROW(s.title);
+-- a setting that a value reads is changed on the way; refused
+SET application_name = 'rita'; MERGE INTO drafts d USING (VALUES (9)) s (id) ON d.id = s.id WHEN NOT MATCHED THEN INSERT (id, editor, note, owner) VALUES (s.id, 'rita', set_config('application_name', 'max', false), current_setting('application_name'));
+-- a setting that the source reads is changed on the way; refused
+SET application_name = 'rita'; MERGE INTO drafts d USING (SELECT 3 AS id, current_setting('application_name') AS owner) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET note = set_config('application_name', 'max', false), owner = s.owner;
+-- a setting is read
+SET application_name = 'rita'; MERGE INTO drafts d USING (SELECT 3 AS id, current_setting('application_name') AS owner) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET note = 'x', owner = s.owner;
+-- a column named as one of ours beside a sub-select
+MERGE INTO drafts d USING (SELECT 9 AS id, 'max' AS pgcordon_0) s ON d.id = s.id WHEN NOT MATCHED THEN INSERT (id, owner, editor) VALUES (s.id, pgcordon_0, (SELECT 'rita' FROM teams t WHERE t.id = 1));
+-- a column beside a sub-select
+MERGE INTO drafts d USING (SELECT 9 AS id, 'rita' AS who) s ON d.id = s.id WHEN NOT MATCHED THEN INSERT (id, owner, editor) VALUES (s.id, who, (SELECT 'rita' FROM teams t WHERE t.id = 1));

@@ -81,3 +81,5 @@ copy (merge into orders o using regions s on s.region = o.region when matched th
 merge into orders o using regions r on o.id = 1 when not matched then insert (id, region) values (r.*)
 
 merge into orders o using regions r on o.id = 1 when matched then update set (note, region) = row(r.*)
+
+merge into orders o using regions r on o.id = 1 when matched then update set region = r.region, note = set_config('application_name', 'x', true)
