@@ -386,6 +386,8 @@ UPDATE customers SET (region, name) = (SELECT customers.region) WHERE id IN (1, 
 UPDATE customers SET (region, name) = ROW(s.*) FROM (SELECT region, 'of a star' FROM customers WHERE id IN (1, 4)) AS s WHERE id IN (1, 4) RETURNING name;
 -- update row of a star, foreign
 UPDATE customers SET (region, name) = ROW(s.*) FROM (SELECT 'West', 'of a star') AS s WHERE id IN (1, 4);
+-- update row from a query over a column without a name
+UPDATE customers SET (region, name) = (SELECT customers.region, "?column?"::text) FROM (SELECT 5) AS s WHERE id IN (1, 4) RETURNING name;
 -- insert values of a star
 INSERT INTO customers (region, name, credit, id, email) VALUES (('(North,n,5)'::regions).*, 70, 'neu@example.com') RETURNING region, name, credit;
 -- insert values of a star, foreign

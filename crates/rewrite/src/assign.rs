@@ -116,9 +116,10 @@ impl Writer<'_> {
         let columns: Vec<ColumnId> = assignment.columns.iter().map(|(column, _)| *column).collect();
         let names: Vec<String> =
             (0..columns.len()).map(|index| format!("\"pgcordon_{index}\"")).collect();
-        // Without a row of its own the columns become NULL: that is checked, too.
+        // Without a row of its own the columns become NULL: that is checked, too. The row that stands in for it has no
+        // column, which a name of the client's could mean.
         let before = format!(
-            "{} FROM (SELECT 1) AS \"pgcordon_one\" LEFT JOIN LATERAL ",
+            "{} FROM (SELECT) AS \"pgcordon_one\" LEFT JOIN LATERAL ",
             self.checked(&columns, made)
         );
         plan.edit(assignment.range.start..query.start, before);
