@@ -398,3 +398,15 @@ INSERT INTO customers (region, name, credit, since, id, email) SELECT r.*, '2025
 INSERT INTO customers (region, name, credit, since, id, email) SELECT ('(North,n,5)'::regions).*, '2025-02-03', 71, 'r@x' RETURNING since;
 -- insert values of a star in parentheses
 INSERT INTO customers (region, name, credit, id, email) (VALUES (('(North,n,5)'::regions).*, 72, 's@x')) RETURNING id, credit;
+-- update with values drawn for each row
+UPDATE customers SET region = 'North', name = random()::text; SELECT count(*) = count(DISTINCT name) FROM customers; UPDATE customers SET name = 'drawn';
+-- update with values drawn for each row, in a row
+UPDATE customers SET (region, name) = ('North', gen_random_uuid()::text); SELECT count(*) = count(DISTINCT name) FROM customers; UPDATE customers SET name = 'drawn';
+-- update from with values drawn for each row
+UPDATE customers c SET region = 'North', name = random()::text FROM regions r WHERE r.name = c.region; SELECT count(*) = count(DISTINCT name) FROM customers; UPDATE customers SET name = 'drawn';
+-- update of partitions with values drawn for each row
+UPDATE measures SET region = 'North', value = random() * 1000000000 WHERE region = 'North'; SELECT count(*) = count(DISTINCT value) FROM measures WHERE region = 'North'; UPDATE measures SET value = 1;
+-- on conflict update with values drawn for each row
+INSERT INTO customers (id, region, name, email) SELECT id, region, name, email FROM customers ON CONFLICT (id) DO UPDATE SET region = 'North', name = random()::text; SELECT count(*) = count(DISTINCT name) FROM customers; UPDATE customers SET name = 'drawn';
+-- view: update with values drawn for each row
+UPDATE recent_measures SET region = 'North', number = random() * 1000000000 WHERE region = 'North'; SELECT count(*) = count(DISTINCT number) FROM recent_measures WHERE region = 'North'; UPDATE measures SET value = 1;
