@@ -18,7 +18,7 @@ const STATE: &str = "SELECT 'docs', t::text FROM docs t UNION ALL SELECT 'member
     UNION ALL SELECT 'blind', t::text FROM blind t UNION ALL SELECT tableoid::regclass::text, t::text FROM logs t
     UNION ALL SELECT tableoid::regclass::text, t::text FROM things t UNION ALL SELECT 'stamped', t::text FROM stamped t
     UNION ALL SELECT 'kinds', t::text FROM kinds t UNION ALL SELECT 'feed', t::text FROM feed t
-    UNION ALL SELECT 'drafts', t::text FROM drafts t ORDER BY 1, 2";
+    UNION ALL SELECT 'drafts', t::text FROM drafts t UNION ALL SELECT 'codes', t::text FROM codes t ORDER BY 1, 2";
 
 fn twin() -> Twin {
     let sql = [test_file("cases/merge/schema.sql"), test_file("cases/merge/seed.sql")];

@@ -35,7 +35,7 @@ use crate::copy::rewrites_rows;
 use crate::insert::forced_values;
 use crate::mark::Kind;
 use crate::plan::{Guard, Plan, WhenGuard};
-use crate::propose::{Proposal, checked_type, columns_of, copied, raise};
+use crate::propose::{Proposal, columns_of, copied, raise};
 use crate::read::{Row, both};
 use crate::write::Writer;
 
@@ -349,7 +349,7 @@ fn in_value(parts: &[(&Column, Part)], raise: &str, value: &Value) -> Check {
         let text = match part {
             Part::Ours(text) => text.clone(),
             Part::Copied(text) => {
-                let kind = checked_type(column);
+                let kind = &column.type_sql;
                 let _ = write!(beside, "CAST(({text}\n) AS {kind}) AS \"pgcordon_{index}\", ");
                 format!("\"pgcordon_set\".\"pgcordon_{index}\"")
             }
@@ -365,10 +365,11 @@ fn in_value(parts: &[(&Column, Part)], raise: &str, value: &Value) -> Check {
     Check::Value(value.range.clone(), before, after.to_owned())
 }
 
-/// A column of the row that is checked.
+/// A column of the row that is checked, of the column's own type: padded as it is stored. A value that the cast would cut
+/// is refused when it is stored.
 fn checked(column: &Column, text: &str) -> String {
     // A comment at the end of the client's text would swallow what follows.
-    format!("CAST(({text}\n) AS {}) AS {}", checked_type(column), quoted(&column.name))
+    format!("CAST(({text}\n) AS {}) AS {}", column.type_sql, quoted(&column.name))
 }
 
 /// Joins tests to a clause's condition, in their order and behind it.

@@ -220,3 +220,13 @@ SET application_name = 'rita'; MERGE INTO drafts d USING (SELECT 3 AS id, curren
 MERGE INTO drafts d USING (SELECT 9 AS id, 'max' AS pgcordon_0) s ON d.id = s.id WHEN NOT MATCHED THEN INSERT (id, owner, editor) VALUES (s.id, pgcordon_0, (SELECT 'rita' FROM teams t WHERE t.id = 1));
 -- a column beside a sub-select
 MERGE INTO drafts d USING (SELECT 9 AS id, 'rita' AS who) s ON d.id = s.id WHEN NOT MATCHED THEN INSERT (id, owner, editor) VALUES (s.id, who, (SELECT 'rita' FROM teams t WHERE t.id = 1));
+-- a code that is padded when it is stored
+MERGE INTO codes c USING (VALUES (5, 'abx')) s (id, code) ON c.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.code, 'x');
+-- a code that is padded when it is stored, set
+MERGE INTO codes c USING (VALUES (1, 'abx')) s (id, code) ON c.id = s.id WHEN MATCHED THEN UPDATE SET code = s.code;
+-- a code that needs no padding
+MERGE INTO codes c USING (VALUES (5, 'vwxyx')) s (id, code) ON c.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.code, 'x');
+-- a code that is too long
+MERGE INTO codes c USING (VALUES (5, 'vwxyxz')) s (id, code) ON c.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.code, 'x');
+-- blanks that are cut when they are stored
+MERGE INTO codes c USING (VALUES (5, 'abx   ')) s (id, short) ON c.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, 'abcdx', s.short);

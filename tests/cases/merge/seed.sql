@@ -1,4 +1,4 @@
-TRUNCATE docs, feed, teams, members, blind, logs, things, stamped, kinds, drafts, secret RESTART IDENTITY;
+TRUNCATE docs, feed, teams, members, blind, logs, things, stamped, kinds, drafts, codes, secret RESTART IDENTITY;
 INSERT INTO docs VALUES
     (1, 'North', 'rita', 'new', 'own', 1.50, 'a', '{x}'),
     (2, 'North', 'ralf', 'new', 'of another', 2, 'b', NULL),
@@ -18,4 +18,5 @@ INSERT INTO big_things VALUES (3, 'North', 'c', 5), (4, 'South', 'd', 6);
 INSERT INTO stamped VALUES (1, 'North', 'x'), (2, 'South', 'y');
 INSERT INTO kinds (id, region, kind) VALUES (1, 'North', 'plain'), (2, 'South', 'odd');
 INSERT INTO drafts VALUES (1, 'rita', 'rita', 'a'), (2, 'ralf', 'rita', 'b'), (3, NULL, 'rita', 'c'), (4, NULL, 'ralf', 'd');
+INSERT INTO codes VALUES (1, 'abcdx', 'x'), (2, 'abx', 'x');
 INSERT INTO secret VALUES (1, 'canary');
