@@ -139,7 +139,9 @@ class Table:
             for rival in [rival, *(others if key == "tps" and "settx" not in cell else [])]:
                 if rival and self.usable(cell, rival)[0]:
                     ratio, calm = self.ratio(cell, target, rival, key)
-                    yield goal(words, cell, target, rival, relation, bound, ratio, calm)
+                    # Session mode costs a pooler less: only like is held against like.
+                    wanted = bound if rival.endswith(("-rls", mode)) else None
+                    yield goal(words, cell, target, rival, relation, wanted, ratio, calm)
 
     def _idle_goals(self):
         for cell, target in self.idle:
