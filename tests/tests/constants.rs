@@ -14,7 +14,7 @@ use e2e::generate::Random;
 use e2e::proxy::{Files, Settings, configuration};
 use e2e::wire::{bind, execute, frame, terminated};
 use e2e::{Answer, Client, Cluster, stage, test_file};
-use pgcordon_policy::{BoundPolicy, Policy, Principal, Source, load};
+use pgcordon_policy::{BoundPolicy, Identity, Moment, Policy, Principal, Source, load};
 use pgcordon_proxy::{Config, load_snapshot};
 use pgcordon_rewrite::{Cleared, Context, Mark, Parameterised, Refusal, enforce};
 use pgcordon_sql::catalog::Snapshot;
@@ -43,8 +43,9 @@ impl Shop {
         let snapshot = loaded.expect("the catalog is read").snapshot;
         let source = Source { name: "policy.yaml".to_owned(), text };
         let policy: Policy = load(&[source], &[]).expect("the policy is good");
-        let (bound, _) = policy.bind(&snapshot, &[stage::PLAIN]);
-        let principal = policy.principal(user, stage::PLAIN).expect("the user may connect");
+        let (bound, _) = policy.bind(&snapshot, &[stage::PLAIN], Moment::from_unix_seconds(0));
+        let principal =
+            policy.principal(&Identity::named(user), stage::PLAIN).expect("the user may connect");
         let search_path = ["public".to_owned()];
         Self { cluster, snapshot, bound, principal, search_path, mark: Mark::new([7; 16]) }
     }

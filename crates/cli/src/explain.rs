@@ -6,6 +6,7 @@
 //! Invariants:
 //! - The statement is not run; only the catalog is read.
 
+use pgcordon_policy::Identity;
 use pgcordon_proxy::Config;
 
 use crate::arguments::Explain;
@@ -49,7 +50,7 @@ fn database(config: &Config, arguments: &Explain) -> Result<String, Failure> {
     if let Some(name) = &arguments.database {
         return Ok(name.clone());
     }
-    let usable = config.policy.usable(&arguments.user);
+    let usable = config.policy.usable(&Identity::named(&arguments.user));
     match usable.as_slice() {
         [] if !knows(config, &arguments.user) => {
             Err(Failure::Told(format!("connect: no user `{}` in the policy", arguments.user)))

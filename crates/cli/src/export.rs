@@ -6,7 +6,7 @@
 //! Invariants:
 //! - A rule that does not fit the catalog ends the command: a script that left it out would look whole.
 
-use pgcordon_proxy::{Config, describe, load_snapshot};
+use pgcordon_proxy::{Config, describe, load_snapshot, now};
 use pgcordon_rewrite::{ExportRequest, export_sql};
 
 use crate::arguments::ExportSql;
@@ -27,7 +27,7 @@ pub(crate) async fn run(arguments: &ExportSql) -> Result<(), Failure> {
         let (place, why) = (&upstream.name, describe(&error));
         Failure::Told(format!("catalog of `{}` on upstream `{place}`: {why}", entry.dbname))
     })?;
-    let (bound, mistakes) = config.policy.bind(&loaded.snapshot, &[name]);
+    let (bound, mistakes) = config.policy.bind(&loaded.snapshot, &[name], now());
     if !mistakes.is_empty() {
         return Err(Failure::from(mistakes));
     }

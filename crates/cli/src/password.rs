@@ -32,7 +32,8 @@ fn read() -> Result<String, Failure> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn verifier(password: &str) -> Result<String, Failure> {
+/// What stands in the policy file for a password.
+pub(crate) fn verifier(password: &str) -> Result<String, Failure> {
     if password.is_empty() {
         return Err(told("the password is empty"));
     }

@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use pgcordon_policy::{BoundPolicy, ConnectDenial, Principal};
-use pgcordon_proxy::{Config, UpstreamConfig, describe, load_snapshot};
+use pgcordon_policy::{BoundPolicy, ConnectDenial, Identity, Principal};
+use pgcordon_proxy::{Config, UpstreamConfig, describe, load_snapshot, now};
 use pgcordon_rewrite::{Context, Mark};
 use pgcordon_sql::catalog::Snapshot;
 
@@ -33,7 +33,7 @@ impl Sight {
     pub(crate) async fn open(config: &Config, user: &str, database: &str) -> Result<Self, Failure> {
         let principal = config
             .policy
-            .principal(user, database)
+            .principal(&Identity::named(user), database)
             .map_err(|denial| Failure::Told(connect_denial(config, user, database, &denial)))?;
         let entry = config.policy.database(database).expect("the principal was made for it");
         let upstream = upstream(config, &entry.upstream)?;
@@ -42,7 +42,7 @@ impl Sight {
             Failure::Told(format!("catalog of `{}` on upstream `{place}`: {why}", entry.dbname))
         })?;
         // Rules that do not fit are in the bound policy as broken ones, and refuse.
-        let (policy, _) = config.policy.bind(&loaded.snapshot, &[database]);
+        let (policy, _) = config.policy.bind(&loaded.snapshot, &[database], now());
         Ok(Self {
             principal,
             target: format!("{} on upstream {}", entry.dbname, entry.upstream),
@@ -88,7 +88,7 @@ fn connect_denial(config: &Config, user: &str, database: &str, denial: &ConnectD
     if !knows(config, user) {
         return format!("connect: no user `{user}` in the policy");
     }
-    let usable = config.policy.usable(user);
+    let usable = config.policy.usable(&Identity::named(user));
     let hint = if usable.is_empty() { "none".to_owned() } else { usable.join(", ") };
     match denial {
         ConnectDenial::UnknownDatabase => {
@@ -97,5 +97,6 @@ fn connect_denial(config: &Config, user: &str, database: &str, denial: &ConnectD
         ConnectDenial::NotAllowed { .. } => {
             format!("connect: `{user}` may not use `{database}`; may use: {hint}")
         }
+        ConnectDenial::BadAttribute { .. } => format!("connect: {denial}"),
     }
 }

@@ -26,17 +26,17 @@ pub(crate) struct Audience {
 }
 
 impl Audience {
-    /// Whether a person belongs to it.
+    /// Whether a person of that name belongs to it.
     pub(crate) fn includes(
         &self,
         name: &str,
-        roles: &BTreeSet<String>,
-        groups: &BTreeSet<String>,
+        has_role: impl Fn(&String) -> bool,
+        in_group: impl Fn(&String) -> bool,
     ) -> bool {
         self.everyone
             || self.users.contains(name)
-            || !self.roles.is_disjoint(roles)
-            || !self.groups.is_disjoint(groups)
+            || self.roles.iter().any(has_role)
+            || self.groups.iter().any(in_group)
     }
 
     /// Reads `everyone`, `public`, a list of roles, or a map of roles, groups and users.

@@ -9,7 +9,7 @@
 use crate::audience::{Audience, names};
 use crate::mistake::{MistakeKind, Place, Report};
 use crate::name::{RelationPattern, relation_pattern};
-use crate::people::People;
+use crate::people::{People, Person};
 use crate::pooling::{self, PoolMode};
 use crate::yaml::{Entry, Fields, Node};
 
@@ -54,6 +54,11 @@ impl Database {
             pool_mode,
             tables,
         })
+    }
+
+    /// Whether `connect` includes a person of that name.
+    pub(crate) fn admits(&self, name: &str, person: &Person<'_>) -> bool {
+        person.is_in(name, &self.connect)
     }
 }
 

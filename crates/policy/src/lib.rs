@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | [`yaml::parse`] | text | nodes with their places | [`Mistake`] |
 //! | [`load`] | nodes of all files | [`Policy`]: people, databases, rules | every [`Mistake`] at once |
-//! | [`Policy::principal`] | login and database name | [`Principal`] | [`ConnectDenial`] |
+//! | [`Policy::principal`] | an [`Identity`] and a database name | [`Principal`] | [`ConnectDenial`] |
 //! | [`Policy::bind`] | a catalog snapshot | [`BoundPolicy`] | [`Mistake`]s; the rule is broken and refuses |
 //! | [`BoundPolicy::decide`] | principal, relation, command | [`Decision`] | [`Denial`] |
 //!
@@ -45,13 +45,17 @@ mod database;
 pub mod decide;
 mod expression;
 mod grant;
+pub mod identity;
+mod limits;
 mod merge;
 pub mod mistake;
+mod moment;
 mod name;
 mod people;
 mod policy;
 mod pooling;
 pub mod principal;
+mod provenance;
 mod rule;
 mod sections;
 pub mod yaml;
@@ -60,7 +64,12 @@ pub use bound::{BoundPolicy, Coverage};
 pub use database::Database;
 pub use decide::{AppliedRule, Cell, ColumnAccess, Command, Decision, Denial, Expression, Filter};
 pub use grant::StatementGrant;
+pub use identity::{Claims, Identity, Plain, Witness};
+pub use limits::RoleLimits;
 pub use mistake::{Mistake, MistakeKind, Place, Report, Source, did_you_mean};
+pub use moment::Moment;
+pub use people::{ActDenial, Acting};
 pub use policy::{Policy, load};
 pub use pooling::PoolMode;
 pub use principal::{ConnectDenial, Principal};
+pub use provenance::{Origin, Provenance};

@@ -52,6 +52,10 @@ pub enum MistakeKind {
     UnknownRelation,
     /// A function that the catalog lacks. With several catalogs it is a mistake only if all of them lack it.
     UnknownFunction,
+    /// A password in clear text stands at the place. The mistake does not hold it.
+    ClearText,
+    /// No mistake: something that deserves a look.
+    Note,
 }
 
 /// One mistake.
@@ -89,6 +93,7 @@ const MAX_SUGGESTIONS: usize = 200;
 #[derive(Debug, Default)]
 pub struct Report {
     mistakes: Vec<Mistake>,
+    notes: Vec<Mistake>,
 }
 
 impl Report {
@@ -111,6 +116,29 @@ impl Report {
             hint: hint.into(),
             kind,
         });
+    }
+
+    /// Notes what deserves a look and is no mistake.
+    pub fn note(&mut self, place: &Place, message: impl Into<String>) {
+        if self.notes.len() < MAX_MISTAKES {
+            let mistake = Mistake {
+                file: place.file.to_string(),
+                line: place.line,
+                column: place.column,
+                message: message.into(),
+                hint: String::new(),
+                kind: MistakeKind::Note,
+            };
+            self.notes.push(mistake);
+        }
+    }
+
+    /// What was noted and is no mistake.
+    #[must_use]
+    pub fn take_notes(&mut self) -> Vec<Mistake> {
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.sort();
+        notes
     }
 
     /// As [`did_you_mean`], as long as the mistakes are few.

@@ -8,13 +8,18 @@
 //! - The order of files, sections and rules has no meaning.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::audience::names;
 use crate::database::Database;
+use crate::identity::Identity;
+use crate::limits::{self, LimitRule};
 use crate::mistake::{Mistake, MistakeKind, Place, Report, Source};
+use crate::moment::Moment;
 use crate::name::{QualifiedName, function_name};
-use crate::people::{People, PeopleSections};
+use crate::people::{ActDenial, Acting, People, PeopleSections, Person};
 use crate::principal::{ConnectDenial, Principal};
+use crate::provenance::Provenance;
 use crate::rule::{RuleReader, TableRules};
 use crate::sections::{Section, Sections};
 use crate::yaml;
@@ -26,6 +31,8 @@ pub struct Policy {
     databases: BTreeMap<String, Database>,
     pub(crate) tables: Vec<TableRules>,
     pub(crate) functions: BTreeMap<QualifiedName, Place>,
+    limits: Vec<LimitRule>,
+    notes: Vec<Mistake>,
 }
 
 /// Reads a policy.
@@ -61,8 +68,10 @@ pub fn load(sources: &[Source], foreign_sections: &[&str]) -> Result<Policy, Vec
     let tables = reader.tables(&section, &mut report);
     let section = sections.take("databases", &mut report);
     let databases = read_databases(&section, &people, &mut report);
+    let limits = limits::read(&sections.take_list("limits"), &people, &mut report);
     let functions = read_functions(&sections.take("functions", &mut report), &mut report);
-    let policy = Policy { people, databases, tables, functions };
+    let notes = report.take_notes();
+    let policy = Policy { people, databases, tables, functions, limits, notes };
     if report.is_empty() { Ok(policy) } else { Err(report.finish()) }
 }
 
@@ -125,48 +134,124 @@ impl Policy {
         self.people.users.get(user)?.verifier.as_deref()
     }
 
+    /// The names of all roles.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.people.roles.keys().map(String::as_str)
+    }
+
+    /// The names of all groups.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.people.groups.keys().map(String::as_str)
+    }
+
+    /// The names of all attributes that people may carry.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.people.attributes.keys().map(String::as_str)
+    }
+
+    /// What deserves a look at `now` and is no mistake.
+    #[must_use]
+    pub fn notes(&self, now: Moment) -> Vec<Mistake> {
+        let mut report = Report::default();
+        for rule in self.tables.iter().flat_map(|table| &table.rules) {
+            if !rule.is_in_force(now) {
+                let message = format!("rule `{}` has expired and does not count", rule.name);
+                report.note(&rule.place, message);
+            }
+        }
+        let mut notes = self.notes.clone();
+        notes.extend(report.take_notes());
+        notes.sort();
+        notes
+    }
+
+    /// The next moment after `now` at which a rule expires.
+    #[must_use]
+    pub fn next_until(&self, now: Moment) -> Option<Moment> {
+        let rules = self.tables.iter().flat_map(|table| &table.rules);
+        rules.filter_map(|rule| rule.until).filter(|until| now < *until).min()
+    }
+
     /// The connect layer: whether an authenticated user may use a database, and as whom they then act.
     ///
-    /// | user    | database | `connect` includes them | outcome                  |
-    /// |---------|----------|-------------------------|--------------------------|
-    /// | any     | unknown  | -                       | `UnknownDatabase`        |
-    /// | unknown | known    | -                       | `NotAllowed`, names none |
-    /// | known   | known    | no                      | `NotAllowed`             |
-    /// | known   | known    | yes                     | a [`Principal`]          |
+    /// | person  | database | `connect` includes them | attributes | outcome                  |
+    /// |---------|----------|-------------------------|------------|--------------------------|
+    /// | any     | unknown  | -                       | -          | `UnknownDatabase`        |
+    /// | unknown | known    | -                       | -          | `NotAllowed`, names none |
+    /// | known   | known    | no                      | -          | `NotAllowed`             |
+    /// | known   | known    | yes                     | malformed  | `BadAttribute`           |
+    /// | known   | known    | yes                     | as declared | a [`Principal`]         |
+    ///
+    /// A person is known if the policy lists them, or a token or certificate describes them.
     ///
     /// # Errors
     /// A [`ConnectDenial`].
-    pub fn principal(&self, user: &str, database: &str) -> Result<Principal, ConnectDenial> {
+    pub fn principal(
+        &self,
+        identity: &Identity,
+        database: &str,
+    ) -> Result<Principal, ConnectDenial> {
         let Some(wanted) = self.databases.get(database) else {
             return Err(ConnectDenial::UnknownDatabase);
         };
-        let Some(person) = self.people.users.get(user) else {
+        let Some(person) = self.people.person(identity) else {
             return Err(ConnectDenial::NotAllowed { usable: Vec::new() });
         };
-        let admits =
-            |database: &Database| database.connect.includes(user, &person.roles, &person.groups);
-        if !admits(wanted) {
-            return Err(ConnectDenial::NotAllowed { usable: self.usable(user) });
+        if !wanted.admits(&identity.user, &person) {
+            let usable = self.usable_by(&identity.user, &person);
+            return Err(ConnectDenial::NotAllowed { usable });
         }
+        if let Some((name, problem)) = person.problems.first() {
+            let (name, problem) = (name.clone(), problem.clone());
+            return Err(ConnectDenial::BadAttribute { name, problem });
+        }
+        let limits = limits::of(&self.limits, &identity.user, &person);
+        let login = self.people.users.get(&identity.login().user);
         Ok(Principal {
-            name: user.to_owned(),
+            name: identity.user.clone(),
             database: database.to_owned(),
-            groups: person.groups.clone(),
-            roles: person.roles.clone(),
-            attributes: person.attributes.clone(),
-            bypass: person.bypass,
-            statements: person.statements.clone(),
-            pool_mode: person.pool_mode.unwrap_or(wanted.pool_mode),
+            groups: person.groups.into_keys().collect(),
+            roles: person.roles.into_keys().collect(),
+            attributes: person
+                .attributes
+                .into_iter()
+                .map(|(name, (value, _))| (name, value.render()))
+                .collect(),
+            bypass: person.powers.bypass,
+            statements: person.powers.statements,
+            limits,
+            pool_mode: login.and_then(|user| user.pool_mode).unwrap_or(wanted.pool_mode),
+            identity: Arc::new(identity.clone()),
         })
     }
 
-    /// The names of the databases that a user may use; none for an unknown user.
+    /// Where everything about a person comes from; `None` for somebody whom nothing describes.
     #[must_use]
-    pub fn usable(&self, user: &str) -> Vec<String> {
-        let Some(person) = self.people.users.get(user) else { return Vec::new() };
-        let admits =
-            |database: &&Database| database.connect.includes(user, &person.roles, &person.groups);
-        self.databases.values().filter(admits).map(|database| database.name.clone()).collect()
+    pub fn provenance(&self, identity: &Identity) -> Option<Provenance> {
+        Some(self.people.person(identity)?.provenance(identity))
+    }
+
+    /// Whether whoever logged in may run statements as another person.
+    ///
+    /// `target` is the person with their own claims; whether they may use the database is asked by
+    /// [`Policy::principal`], of an identity whose `by` is `actor`.
+    ///
+    /// # Errors
+    /// An [`ActDenial`].
+    pub fn may_act_as(&self, actor: &Identity, target: &Identity) -> Result<Acting, ActDenial> {
+        self.people.may_act_as(actor, target)
+    }
+
+    /// The names of the databases that a person may use; none for an unknown one.
+    #[must_use]
+    pub fn usable(&self, identity: &Identity) -> Vec<String> {
+        let person = self.people.person(identity);
+        person.map(|person| self.usable_by(&identity.user, &person)).unwrap_or_default()
+    }
+
+    fn usable_by(&self, name: &str, person: &Person<'_>) -> Vec<String> {
+        let usable = self.databases.values().filter(|database| database.admits(name, person));
+        usable.map(|database| database.name.clone()).collect()
     }
 
     /// The names under `functions: allow`, for the binding.

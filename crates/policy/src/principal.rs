@@ -1,20 +1,24 @@
 //! Who a session runs as.
 //!
-//! In:  a user whom the proxy has authenticated, and the database that they ask for.
+//! In:  an [`Identity`] that the proxy has authenticated, and the database that they ask for.
 //! Out: a [`Principal`], made by [`crate::Policy::principal`] only for those who may connect.
 //!
 //! Invariants:
 //! - Nothing that a client can set freely is in it, but for the two names it connects with.
+//! - Two equal principals are judged alike under one policy and catalog.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::grant::StatementGrant;
+use crate::identity::Identity;
+use crate::limits::RoleLimits;
 use crate::pooling::PoolMode;
 
 /// A person or service account, authenticated, connected to one database.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Principal {
-    /// The login name.
+    /// The name: of the person for whom somebody acts, or the login name.
     pub name: String,
     /// The database by the name that clients use; its `tables` limit what the principal may name.
     pub database: String,
@@ -28,8 +32,13 @@ pub struct Principal {
     pub bypass: bool,
     /// Kinds of statement that a role grants.
     pub statements: BTreeSet<StatementGrant>,
-    /// The user's own, or that of the database.
+    /// What `limits` leaves them.
+    pub limits: RoleLimits,
+    /// That of the user who logged in, or that of the database.
     pub pool_mode: PoolMode,
+    /// What it was made of; another policy makes another principal of the same. Where each role and attribute comes
+    /// from is told by [`crate::Policy::provenance`].
+    pub identity: Arc<Identity>,
 }
 
 /// Why a user may not use a database.
@@ -43,5 +52,13 @@ pub enum ConnectDenial {
     NotAllowed {
         /// The names of those that the user may use.
         usable: Vec<String>,
+    },
+    /// An attribute's value does not fit its declared type, or two sources contradict each other.
+    #[error("attribute `{name}` {problem}")]
+    BadAttribute {
+        /// The attribute's name.
+        name: String,
+        /// What is wrong, without the value.
+        problem: String,
     },
 }

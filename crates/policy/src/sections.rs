@@ -10,11 +10,14 @@
 use std::collections::BTreeMap;
 
 use crate::mistake::{MistakeKind, Report};
-use crate::yaml::{Entry, Node};
+use crate::yaml::{Entry, Node, Value};
 
 /// The sections that hold policy.
 pub(crate) const SECTIONS: [&str; 8] =
     ["attributes", "roles", "groups", "users", "databases", "masks", "tables", "functions"];
+
+/// Sections that are lists.
+pub(crate) const LISTS: [&str; 1] = ["limits"];
 
 /// The entries of one section, of all files.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,7 @@ impl<'n> Section<'n> {
 #[derive(Debug, Default)]
 pub(crate) struct Sections<'n> {
     by_name: BTreeMap<&'static str, Section<'n>>,
+    lists: BTreeMap<&'static str, Vec<&'n Node>>,
 }
 
 impl<'n> Sections<'n> {
@@ -50,6 +54,10 @@ impl<'n> Sections<'n> {
 
     fn add(&mut self, entry: &'n Entry, foreign: &[&str], report: &mut Report) {
         let key = entry.key.text.as_str();
+        if let Some(name) = LISTS.iter().find(|name| **name == key) {
+            self.add_list(name, entry, foreign, report);
+            return;
+        }
         let Some(name) = SECTIONS.iter().find(|name| **name == key) else {
             if !foreign.contains(&key) {
                 unknown_section(entry, foreign, report);
@@ -61,6 +69,29 @@ impl<'n> Sections<'n> {
         for entry in entry.node.map(&what, report).unwrap_or_default() {
             section.entries.push(entry);
         }
+    }
+
+    /// A section that somebody else reads under the same name is no list.
+    fn add_list(
+        &mut self,
+        name: &'static str,
+        entry: &'n Entry,
+        foreign: &[&str],
+        report: &mut Report,
+    ) {
+        let foreign = foreign.contains(&name);
+        match &entry.node.value {
+            Value::Map(_) | Value::Null if foreign => {}
+            Value::List(_) | Value::Map(_) | Value::Null | Value::Scalar(_) => {
+                let nodes = entry.node.list(&format!("`{name}`"), report).unwrap_or_default();
+                self.lists.entry(name).or_default().extend(nodes);
+            }
+        }
+    }
+
+    /// Takes a section that is a list, of all files.
+    pub(crate) fn take_list(&mut self, name: &str) -> Vec<&'n Node> {
+        self.lists.remove(name).unwrap_or_default()
     }
 
     /// Takes one section, and notes names that two files define.
@@ -87,7 +118,7 @@ fn unknown_section(entry: &Entry, foreign: &[&str], report: &mut Report) {
         report.add(place, MistakeKind::Unsupported, message, "remove it");
         return;
     }
-    let known = SECTIONS.iter().chain(foreign).copied();
+    let known = SECTIONS.iter().chain(&LISTS).chain(foreign).copied();
     let near = report.suggest(key, known.clone());
     let hint = if near.is_empty() {
         format!("known here: {}", known.collect::<Vec<&str>>().join(", "))

@@ -3,7 +3,9 @@
 mod shop;
 
 use pgcordon_policy::Command::{Delete, Insert, Select, Truncate, Update};
-use pgcordon_policy::{Command, ConnectDenial, Coverage, StatementGrant};
+use pgcordon_policy::{
+    Command, ConnectDenial, Coverage, Identity, Moment, RoleLimits, StatementGrant,
+};
 
 /// Each row: user (`@database`, `shop` unless said), command, relation, what is decided.
 fn check(policy: &str, rows: &[(&str, Command, &str, &str)]) {
@@ -322,7 +324,7 @@ tables:
         ],
     );
     let bound = shop::bind(policy);
-    let (unbound, _) = bound.policy.bind(&bound.snapshot, &["shop"]);
+    let (unbound, _) = bound.policy.bind(&bound.snapshot, &["shop"], Moment::from_unix_seconds(0));
     let orders = bound.relation("orders");
     assert!(unbound.decide(&bound.principal("rita@shop"), orders, Select).is_ok());
     assert!(unbound.decide(&bound.principal("rita@narrow"), orders, Select).is_err());
@@ -359,8 +361,9 @@ tables:
 #[test]
 fn the_connect_layer_asks_first() {
     let policy = shop::policy("");
-    let connect =
-        |user: &str, database: &str| policy.principal(user, database).map(|found| found.name);
+    let connect = |user: &str, database: &str| {
+        policy.principal(&Identity::named(user), database).map(|found| found.name)
+    };
     let usable = |names: &[&str]| {
         let usable = names.iter().map(|name| (*name).to_owned()).collect();
         Err(ConnectDenial::NotAllowed { usable })
@@ -370,10 +373,13 @@ fn the_connect_layer_asks_first() {
     assert_eq!(connect("tess", "narrow"), usable(&["shop"]));
     assert_eq!(connect("stranger", "shop"), usable(&[]));
     assert_eq!(connect("rita", "warehouse"), Err(ConnectDenial::UnknownDatabase));
-    let principal = policy.principal("max", "shop").expect("may connect");
+    let principal = policy.principal(&Identity::named("max"), "shop").expect("may connect");
     let roles: Vec<&str> = principal.roles.iter().map(String::as_str).collect();
     assert_eq!(roles, ["manager", "rep", "viewer"]);
-    assert!(!principal.bypass && policy.principal("root", "shop").expect("may connect").bypass);
+    assert!(
+        !principal.bypass
+            && policy.principal(&Identity::named("root"), "shop").expect("may connect").bypass
+    );
 }
 
 #[test]
@@ -384,7 +390,7 @@ users: { u: { roles: [a] }, v: { roles: [b] }, w: { roles: [c] } }
 databases: { shop: { upstream: main, connect: everyone } }";
     let policy = pgcordon_policy::load(&[shop::source("people", people)], &[]).expect("loads");
     let granted = |user: &str| {
-        let principal = policy.principal(user, "shop").expect("may connect");
+        let principal = policy.principal(&Identity::named(user), "shop").expect("may connect");
         principal.statements.into_iter().collect::<Vec<_>>()
     };
     assert_eq!(granted("u"), [StatementGrant::Explain]);
@@ -412,6 +418,69 @@ tables:
             ("rita", Truncate, "customers", "(tenant_id = 1)"),
             ("nobody", Truncate, "customers", NO_RULE),
         ],
+    );
+}
+
+/// A rule counts up to its moment, whether it grants or takes away, by key or wildcard.
+#[test]
+fn rules_expire() {
+    let policy = "
+tables:
+  orders:
+    - { name: guest, to: [viewer], rows: all, until: 1970-01-02 }
+    - { name: own, to: [rep], rows: region = 'North' }
+    - { name: wall, to: everyone, restrict: true, rows: tenant_id = 1, until: 1970-01-03T01:00+01:00 }
+  payroll:
+    - { name: audit, to: [writer], rows: all, until: '1970-01-02' }
+  'public.*':
+    - { name: notes, to: [manager], rows: amount = 7, until: 1970-01-02T00:00:01Z }";
+    let day = 86_400;
+    for (seconds, relation, rita, max, next) in [
+        (0, "orders", "(tenant_id = 1)", "(tenant_id = 1)", Some(day + 1)),
+        (2 * day - 1, "orders", "(tenant_id = 1)", "(tenant_id = 1)", Some(2 * day)),
+        (2 * day, "orders", "(region = 'North')", "(region = 'North')", None),
+        (0, "payroll", NO_RULE, "(amount = 7)", Some(day + 1)),
+        (day + 1, "payroll", NO_RULE, NO_RULE, Some(2 * day)),
+    ] {
+        let now = Moment::from_unix_seconds(seconds);
+        let bound = shop::bind_at(policy, now);
+        assert_eq!(bound.say("rita", Select, relation), rita, "{seconds} rita {relation}");
+        assert_eq!(bound.say("max", Select, relation), max, "{seconds} max {relation}");
+        let following = bound.policy.next_until(now).map(Moment::unix_seconds);
+        assert_eq!(following, next, "{seconds}");
+    }
+    let notes = |seconds| shop::policy(policy).notes(Moment::from_unix_seconds(seconds)).len();
+    assert_eq!((notes(0), notes(day + 1), notes(2 * day)), (0, 1, 4));
+}
+
+/// Several entries: the most generous counts, key by key.
+#[test]
+fn limits_are_resolved_into_the_principal() {
+    let limits = "
+limits:
+  - { to: everyone, max_rows: 10, statement_timeout: 5s }
+  - { to: [rep], max_rows: 1000 }
+  - { to: { users: [max] }, max_rows: unlimited, idle_in_transaction_timeout: 1m }
+  - { to: { groups: [south] }, statement_timeout: 2s, max_connections: 3 }";
+    let policy = shop::policy(limits);
+    let of = |user: &str| {
+        let limits = policy.principal(&Identity::named(user), "shop").expect("may connect").limits;
+        let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs());
+        (
+            limits.max_rows,
+            seconds(limits.statement_timeout),
+            seconds(limits.idle_in_transaction_timeout),
+            limits.max_connections,
+        )
+    };
+    assert_eq!(of("nobody"), (Some(10), Some(5), None, None));
+    assert_eq!(of("rita"), (Some(1000), Some(5), None, None));
+    assert_eq!(of("max"), (None, Some(5), Some(60), None));
+    assert_eq!(of("tess"), (Some(1000), Some(5), None, Some(3)));
+    assert_eq!(of("root"), (None, None, None, None));
+    assert_eq!(
+        shop::policy("").principal(&Identity::named("rita"), "shop").expect("may connect").limits,
+        RoleLimits::default()
     );
 }
 

@@ -5,7 +5,7 @@
 
 mod shop;
 
-use pgcordon_policy::{MistakeKind, load};
+use pgcordon_policy::{MistakeKind, Moment, load};
 
 #[test]
 fn every_file_gives_its_messages() {
@@ -22,7 +22,8 @@ fn every_file_gives_its_messages() {
         let outcome = match load(&[shop::source(name, &text)], &["listen", "upstreams"]) {
             Err(mistakes) => shop::lines(&mistakes),
             Ok(policy) => {
-                let (_, mistakes) = policy.bind(&shop::snapshot(), &["shop"]);
+                let (_, mistakes) =
+                    policy.bind(&shop::snapshot(), &["shop"], Moment::from_unix_seconds(0));
                 shop::lines(&mistakes)
             }
         };

@@ -10,7 +10,9 @@ mod shop;
 
 use std::collections::BTreeMap;
 
-use pgcordon_policy::{Cell, ColumnAccess, Command, Decision, Denial, Expression, Filter};
+use pgcordon_policy::{
+    Cell, ColumnAccess, Command, Decision, Denial, Expression, Filter, Identity, Moment,
+};
 use proptest::prelude::*;
 
 /// The toy's rows: `amount` and `tenant_id`, each 0 to 2.
@@ -103,11 +105,11 @@ impl Toy {
         let policy = pgcordon_policy::load(&[shop::source("toy", &self.0)], &[])
             .unwrap_or_else(|mistakes| panic!("{}\n{}", shop::lines(&mistakes), self.0));
         let snapshot = shop::snapshot();
-        let (bound, mistakes) = policy.bind(&snapshot, &["toy"]);
+        let (bound, mistakes) = policy.bind(&snapshot, &["toy"], Moment::from_unix_seconds(0));
         assert!(mistakes.is_empty(), "{}\n{}", shop::lines(&mistakes), self.0);
         let (schema, name) = relation.split_once('.').expect("qualified");
         let relation = snapshot.qualified(schema, name).expect("a relation of the shop");
-        let principal = policy.principal(user, "toy").expect("may connect");
+        let principal = policy.principal(&Identity::named(user), "toy").expect("may connect");
         bound.decide(&principal, relation, Command::Select)
     }
 }

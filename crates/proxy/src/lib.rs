@@ -12,6 +12,7 @@ mod auth;
 mod cancel;
 mod catalog;
 mod certificate;
+mod clock;
 mod config;
 mod event;
 mod frame;
@@ -33,6 +34,7 @@ mod upstream;
 mod wire;
 
 pub use catalog::{CatalogError, Loaded, load_snapshot, read_snapshot};
+pub use clock::now;
 pub use config::{Config, LimitsConfig, Secret, TlsConfig, UpstreamConfig};
 pub use event::{Event, RefusalId};
 pub use server::{ServeError, Server, describe, serve, that_count};

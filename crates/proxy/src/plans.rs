@@ -29,12 +29,12 @@ const ENTRY_BYTES: usize = 512;
 /// Longer texts are not remembered.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// What a verdict depends on. Policy and attributes are the epoch's: within one, a user's name and a database's tell
-/// who somebody is.
+/// What a verdict depends on. The policy is the epoch's; attributes are the principal's own, as two sessions of one
+/// name may carry different ones.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key<'a> {
     pub(crate) epoch: Epoch,
-    pub(crate) principal: &'a Principal,
+    pub(crate) principal: &'a Arc<Principal>,
     /// The schemas of the search_path.
     pub(crate) path: &'a Arc<[String]>,
     /// Declared parameter types.
@@ -46,8 +46,7 @@ pub(crate) struct Key<'a> {
 #[derive(Clone, Debug)]
 struct Entry<V> {
     epoch: Epoch,
-    user: Box<str>,
-    database: Box<str>,
+    principal: Arc<Principal>,
     path: Arc<[String]>,
     types: Bytes,
     text: Arc<str>,
@@ -60,10 +59,14 @@ impl<V> Entry<V> {
         self.epoch == key.epoch
             && *self.text == *key.text
             && self.types == key.types
-            && *self.user == *key.principal.name
-            && *self.database == *key.principal.database
+            && is_same(&self.principal, key.principal)
             && (Arc::ptr_eq(&self.path, key.path) || self.path == *key.path)
     }
+}
+
+/// Whether statements of both are judged alike. Sessions of one person share one principal, as a rule.
+pub(crate) fn is_same(one: &Arc<Principal>, other: &Arc<Principal>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
 }
 
 /// Two halves: entries that are used move to the young one; when that is full, the old one is dropped.
@@ -129,8 +132,7 @@ impl<V: Clone> Cache<V> {
         }
         let entry = Entry {
             epoch: key.epoch,
-            user: key.principal.name.as_str().into(),
-            database: key.principal.database.as_str().into(),
+            principal: key.principal.clone(),
             path: key.path.clone(),
             types,
             text,
@@ -143,7 +145,7 @@ impl<V: Clone> Cache<V> {
 
     fn hash(&self, key: &Key<'_>) -> u64 {
         let Key { epoch, principal, path: _, types, text } = key;
-        // Few differ in their search_path alone: it is compared, not hashed.
+        // Few differ in their search_path alone, or have one name and are somebody else: that is compared, not hashed.
         self.hasher.hash_one((epoch, &principal.name, &principal.database, types, text))
     }
 
@@ -211,8 +213,14 @@ mod tests {
     use super::*;
     use crate::judged::cleared;
 
-    fn principal(name: &str, database: &str) -> Principal {
-        Principal { name: name.to_owned(), database: database.to_owned(), ..Principal::default() }
+    fn principal(name: &str, database: &str) -> Arc<Principal> {
+        let (name, database) = (name.to_owned(), database.to_owned());
+        Arc::new(Principal { name, database, ..Principal::default() })
+    }
+
+    fn with_region(region: &str) -> Arc<Principal> {
+        let attributes = [("region".to_owned(), region.to_owned())].into();
+        Arc::new(Principal { attributes, ..(*principal("rita", "shop")).clone() })
     }
 
     fn judged(key: &Key<'_>) -> Arc<Judged> {
@@ -232,7 +240,10 @@ mod tests {
         plans.insert(&key, &judged(&key));
         assert!(plans.find(&key).is_some());
         assert!(plans.find(&Key { path: &["public".to_owned()].into(), ..key }).is_some());
+        assert!(plans.find(&Key { principal: &principal("rita", "shop"), ..key }).is_some());
+        let north = with_region("'North'");
         let others = [
+            Key { principal: &north, ..key },
             Key { epoch: Epoch(2), ..key },
             Key { principal: &max, ..key },
             Key { principal: &other, ..key },
@@ -243,6 +254,21 @@ mod tests {
         for other in others {
             assert!(plans.find(&other).is_none(), "{other:?}");
         }
+    }
+
+    /// A token may give one person other attributes in another session.
+    #[test]
+    fn one_name_with_other_attributes_is_somebody_else() {
+        let (north, south) = (with_region("'North'"), with_region("'South'"));
+        let path: Arc<[String]> = Arc::default();
+        let key =
+            Key { epoch: Epoch(1), principal: &north, path: &path, types: &[], text: "SELECT 1" };
+        let plans = Plans::default();
+        plans.insert(&key, &judged(&key));
+        plans.insert_alike(&key, Alike::Never);
+        assert!(plans.find(&Key { principal: &with_region("'North'"), ..key }).is_some());
+        assert!(plans.find(&Key { principal: &south, ..key }).is_none());
+        assert!(plans.find_alike(&Key { principal: &south, ..key }).is_none());
     }
 
     #[test]

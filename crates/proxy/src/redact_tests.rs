@@ -1,4 +1,4 @@
-use pgcordon_policy::{BoundPolicy, Principal, Source, load};
+use pgcordon_policy::{BoundPolicy, Identity, Moment, Principal, Source, load};
 use pgcordon_rewrite::{Context, Mark};
 use pgcordon_sql::catalog::{Column, Oid, Relation, RelationKind, Snapshot, SnapshotParts};
 
@@ -59,8 +59,8 @@ fn stage() -> Stage {
         Snapshot::new(SnapshotParts { schemas, relations, raised, ..SnapshotParts::default() });
     let source = Source { name: "policy.yaml".to_owned(), text: POLICY.to_owned() };
     let loaded = load(&[source], &[]).expect("a policy without mistakes");
-    let (policy, _) = loaded.bind(&snapshot, &["shop"]);
-    let principal = loaded.principal("rita", "shop").expect("rita may connect");
+    let (policy, _) = loaded.bind(&snapshot, &["shop"], Moment::from_unix_seconds(0));
+    let principal = loaded.principal(&Identity::named("rita"), "shop").expect("rita may connect");
     Stage { snapshot, policy, principal }
 }
 

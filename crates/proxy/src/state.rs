@@ -8,18 +8,20 @@
 //! - A catalog that cannot be read leaves the old state. A rule that no longer fits is refused by the bound policy.
 //! - Epochs grow over the whole process: no two states share one.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pgcordon_policy::mistake::Mistake;
-use pgcordon_policy::{BoundPolicy, Policy};
+use pgcordon_policy::{BoundPolicy, ConnectDenial, Identity, Moment, Policy, Principal};
 use pgcordon_sql::catalog::{Epoch, Snapshot};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::catalog::{self, CatalogError, ControlPool};
+use crate::clock;
 use crate::config::{LimitsConfig, UpstreamConfig};
 use crate::event::{Event, emit};
 use crate::greeting::Greetings;
@@ -40,6 +42,9 @@ pub(crate) fn next_epoch() -> Epoch {
     Epoch(EPOCH.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Most principals that a state keeps.
+const MAX_PRINCIPALS: usize = 10_000;
+
 /// Policy and catalog of one real database at one moment.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -47,6 +52,9 @@ pub(crate) struct State {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) bound: BoundPolicy,
+    /// When the next rule expires.
+    until: Option<Moment>,
+    principals: Mutex<HashMap<(Identity, String), Arc<Principal>>>,
 }
 
 impl State {
@@ -56,10 +64,41 @@ impl State {
         snapshot: &Arc<Snapshot>,
         names: &[&str],
     ) -> (Self, Vec<Mistake>) {
-        let (bound, mistakes) = policy.bind(snapshot, names);
-        let state =
-            Self { epoch: next_epoch(), snapshot: snapshot.clone(), policy: policy.clone(), bound };
+        let now = clock::now();
+        let (bound, mistakes) = policy.bind(snapshot, names, now);
+        let state = Self {
+            epoch: next_epoch(),
+            snapshot: snapshot.clone(),
+            policy: policy.clone(),
+            bound,
+            until: policy.next_until(now),
+            principals: Mutex::default(),
+        };
         (state, mistakes)
+    }
+
+    /// As [`Policy::principal`]; sessions of one identity share one, as long as they use this state.
+    pub(crate) fn principal(
+        &self,
+        identity: &Identity,
+        database: &str,
+    ) -> Result<Arc<Principal>, ConnectDenial> {
+        let key = (identity.clone(), database.to_owned());
+        let known = |principals: &HashMap<_, Arc<Principal>>| principals.get(&key).cloned();
+        if let Some(principal) = known(&self.principals()) {
+            return Ok(principal);
+        }
+        let principal = Arc::new(self.policy.principal(identity, database)?);
+        let mut principals = self.principals();
+        if principals.len() >= MAX_PRINCIPALS {
+            principals.clear();
+        }
+        Ok(principals.entry(key).or_insert(principal).clone())
+    }
+
+    fn principals(&self) -> MutexGuard<'_, HashMap<(Identity, String), Arc<Principal>>> {
+        // Nothing is half done in it: a value is made before it is put in.
+        self.principals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -179,6 +218,7 @@ impl Keeper {
         let mut last = Instant::now();
         loop {
             let due = last + MIN_GAP;
+            let until = self.state.load().until;
             tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(Request::Refresh(answer)) => waiting.push(answer),
@@ -194,7 +234,18 @@ impl Keeper {
                     }
                 }
                 _ = tick.tick() => self.look().await,
+                () = tokio::time::sleep(until.map_or(Duration::MAX, clock::wait_for)), if until.is_some() => {
+                    self.expire();
+                }
             }
+        }
+    }
+
+    /// The same policy without what has expired, if its moment has come.
+    fn expire(&mut self) {
+        let state = self.state.load_full();
+        if state.until.is_some_and(|until| until <= clock::now()) {
+            self.adopt(&state.policy);
         }
     }
 

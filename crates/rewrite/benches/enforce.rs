@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pgcordon_policy::{BoundPolicy, Policy, Principal, Source, load};
+use pgcordon_policy::{BoundPolicy, Identity, Moment, Policy, Principal, Source, load};
 use pgcordon_rewrite::{Context, Mark, enforce};
 use pgcordon_sql::catalog::{
     Column, Function, FunctionKind, Oid, Relation, RelationKind, Snapshot, SnapshotParts,
@@ -111,9 +111,10 @@ impl Shop {
         });
         let source = Source { name: "policy.yaml".to_owned(), text: POLICY.to_owned() };
         let policy: Policy = load(&[source], &[]).expect("the demo's policy loads");
-        let (bound, mistakes) = policy.bind(&snapshot, &["shop"]);
+        let (bound, mistakes) = policy.bind(&snapshot, &["shop"], Moment::from_unix_seconds(0));
         assert!(mistakes.is_empty(), "the catalog above is not the demo's any more: {mistakes:?}");
-        let principal = policy.principal("rita", "shop").expect("rita may connect");
+        let principal =
+            policy.principal(&Identity::named("rita"), "shop").expect("rita may connect");
         let search_path = ["public".to_owned()];
         Self { snapshot, bound, principal, search_path, mark: Mark::new([7; 16]) }
     }

@@ -3,6 +3,7 @@
 //! In:  statements of the cases' person.
 //! Out: nothing, or the mistake that got through.
 
+use pgcordon_policy::Identity;
 use pgcordon_sql::parse::{Limits, Parsed};
 
 use crate::enforce::planned;
@@ -37,7 +38,8 @@ const STATEMENTS: &[&str] = &[
 ];
 
 fn plan(fixture: &Fixture, text: &str) -> Plan {
-    let principal = fixture.policy.principal("rita", "shop").expect("rita may connect");
+    let principal =
+        fixture.policy.principal(&Identity::named("rita"), "shop").expect("rita may connect");
     let search_path = ["public".to_owned()];
     let context = Context {
         snapshot: &fixture.snapshot,

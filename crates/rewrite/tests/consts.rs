@@ -6,7 +6,7 @@
 #[allow(dead_code, reason = "shared with the other tests")]
 mod support;
 
-use pgcordon_policy::Principal;
+use pgcordon_policy::{Identity, Principal};
 use pgcordon_rewrite::{Cleared, Context, Refusal, Template, enforce};
 use pgcordon_sql::{Class, Skeleton, skeleton};
 use support::Fixture;
@@ -71,7 +71,8 @@ struct Session {
 impl Session {
     fn new(user: &str) -> Self {
         let fixture = Fixture::new();
-        let principal = fixture.policy.principal(user, "shop").expect("the user may connect");
+        let principal =
+            fixture.policy.principal(&Identity::named(user), "shop").expect("the user may connect");
         Self { fixture, principal, search_path: ["public".to_owned()] }
     }
 

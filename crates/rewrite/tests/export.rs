@@ -7,14 +7,14 @@
 #[expect(dead_code, reason = "the cases use the rest")]
 mod support;
 
-use pgcordon_policy::{Source, load};
+use pgcordon_policy::{Moment, Source, load};
 use pgcordon_rewrite::{Export, ExportRequest, export_sql};
 
 fn export(policy: &str) -> Export {
     let snapshot = support::snapshot();
     let source = Source { name: "policy.yaml".to_owned(), text: policy.to_owned() };
     let policy = load(&[source], &[]).unwrap();
-    let (bound, mistakes) = policy.bind(&snapshot, &["shop"]);
+    let (bound, mistakes) = policy.bind(&snapshot, &["shop"], Moment::from_unix_seconds(0));
     assert!(mistakes.is_empty(), "{mistakes:?}");
     export_sql(&ExportRequest {
         policy: &policy,

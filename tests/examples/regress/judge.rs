@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pgcordon_policy::{BoundPolicy, Policy, Principal, Source, load};
+use pgcordon_policy::{BoundPolicy, Identity, Moment, Policy, Principal, Source, load};
 use pgcordon_rewrite::{Context, Mark, Refusal, enforce};
 use pgcordon_sql::analyze::{Outline, Utility, outline};
 use pgcordon_sql::catalog::Snapshot;
@@ -47,8 +47,10 @@ impl Bench {
         let source = Source { name: "policy.yaml".to_owned(), text };
         let policy: Policy =
             load(&[source], &[]).unwrap_or_else(|mistakes| panic!("policy: {mistakes:?}"));
-        let principal = policy.principal("tester", "regression").expect("the tester may connect");
-        let (bound, _) = policy.bind(&snapshot, &["regression"]);
+        let principal = policy
+            .principal(&Identity::named("tester"), "regression")
+            .expect("the tester may connect");
+        let (bound, _) = policy.bind(&snapshot, &["regression"], Moment::from_unix_seconds(0));
         Self { snapshot, policy: bound, principal, mark: Mark::new([7; 16]) }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Shared by the fuzz target and by a test of `crates/rewrite`, which runs the seeds.
 
+use pgcordon_policy::Identity;
 use pgcordon_rewrite::{Cleared, Context, Refusal, enforce, explain};
 
 use crate::oracle;
@@ -19,7 +20,8 @@ pub(crate) fn check(world: &World, text: &str) -> Vec<Option<String>> {
 }
 
 fn for_user(world: &World, user: &str, text: &str) -> Option<String> {
-    let principal = world.policy.principal(user, "shop").expect("the user may connect");
+    let principal =
+        world.policy.principal(&Identity::named(user), "shop").expect("the user may connect");
     let search_path = ["public".to_owned()];
     let context = Context {
         snapshot: &world.snapshot,

@@ -2,7 +2,7 @@
 //!
 //! Shared by the fuzz target and by a test of `crates/rewrite`, which runs the seeds.
 
-use pgcordon_policy::{Command, Source, load};
+use pgcordon_policy::{Command, Identity, Moment, Source, load};
 
 use crate::support::snapshot;
 
@@ -23,9 +23,9 @@ pub(crate) fn check(text: &str) {
         }
     };
     let snapshot = snapshot();
-    let (bound, _mistakes) = policy.bind(&snapshot, &["shop"]);
+    let (bound, _mistakes) = policy.bind(&snapshot, &["shop"], Moment::from_unix_seconds(0));
     for user in ["rita", "max", "olga", "nobody"] {
-        let Ok(principal) = policy.principal(user, "shop") else { continue };
+        let Ok(principal) = policy.principal(&Identity::named(user), "shop") else { continue };
         for (relation, found) in snapshot.relations() {
             for command in [Command::Select, Command::Insert, Command::Update, Command::Delete] {
                 let Ok(decision) = bound.decide(&principal, relation, command) else { continue };

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use pgcordon_policy::{BoundPolicy, Policy, Source, load};
+use pgcordon_policy::{BoundPolicy, Moment, Policy, Source, load};
 use pgcordon_rewrite::Mark;
 use pgcordon_sql::catalog::{
     Column, ColumnId, Function, FunctionKind, Oid, Relation, RelationKind, Snapshot, SnapshotParts,
@@ -150,7 +150,7 @@ impl World {
         let snapshot = snapshot(relations);
         let source = Source { name: "policy.yaml".to_owned(), text };
         let policy = load(&[source], &[]).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
-        let (bound, mistakes) = policy.bind(&snapshot, &["shop"]);
+        let (bound, mistakes) = policy.bind(&snapshot, &["shop"], Moment::from_unix_seconds(0));
         assert!(mistakes.is_empty(), "{mistakes:?}");
         Self { tables, snapshot, policy, bound, mark: Mark::new([0; 16]) }
     }

@@ -10,7 +10,7 @@
 use super::Base;
 
 /// The canonical text of a value.
-pub(super) fn canonical(base: Base, text: &str) -> Option<String> {
+pub(crate) fn canonical(base: Base, text: &str) -> Option<String> {
     match base {
         Base::Text => (!text.contains('\0')).then(|| text.to_owned()),
         Base::Int => text.parse::<i32>().ok().map(|number| number.to_string()),

@@ -10,8 +10,10 @@
 
 mod check;
 
+pub(crate) use check::canonical;
 use pgcordon_sql::splice;
 
+use crate::identity::Plain;
 use crate::mistake::{MistakeKind, Report};
 use crate::yaml::{Node, Scalar, Value};
 
@@ -123,6 +125,38 @@ impl AttributeValue {
         }
     }
 
+    /// A value that somebody outside the policy gives.
+    ///
+    /// | value  | declared type                    | outcome                          |
+    /// |--------|----------------------------------|----------------------------------|
+    /// | text   | any single one                   | if it is one of that type        |
+    /// | number | int, bigint, numeric             | if it is one of that type        |
+    /// | number | any other                        | a problem                        |
+    /// | bool   | bool                             | the value                        |
+    /// | bool   | any other                        | a problem                        |
+    /// | list   | a list                           | if each is one of its type       |
+    /// | list   | any single one                   | a problem                        |
+    /// | single | a list                           | a problem                        |
+    ///
+    /// # Errors
+    /// What is wrong, without the value.
+    pub(crate) fn of_plain(kind: AttributeType, plain: &Plain) -> Result<Self, String> {
+        let elements = match (plain, kind.list) {
+            (Plain::List(values), true) => values
+                .iter()
+                .map(|value| plain_element(kind.base, value))
+                .collect::<Result<Vec<String>, String>>()?,
+            (single @ (Plain::Text(_) | Plain::Number(_) | Plain::Bool(_)), false) => {
+                vec![plain_element(kind.base, single)?]
+            }
+            (Plain::List(_), false) => return Err(format!("must be one {}", kind.base.name())),
+            (Plain::Text(_) | Plain::Number(_) | Plain::Bool(_), true) => {
+                return Err(format!("must be a list of {}", kind.base.name()));
+            }
+        };
+        Ok(Self { kind, elements })
+    }
+
     /// The value that two groups give together: lists are united; single values must be equal.
     pub(crate) fn united(&self, other: &Self) -> Option<Self> {
         if !self.kind.list {
@@ -165,6 +199,33 @@ fn element(base: Base, name: &str, scalar: &Scalar, report: &mut Report) -> Opti
         report.add(&scalar.place, MistakeKind::Value, message, check::hint(base));
     }
     canonical
+}
+
+fn plain_element(base: Base, plain: &Plain) -> Result<String, String> {
+    let text = match (plain, base) {
+        (Plain::Text(text), _) => Some(text.as_str()),
+        (Plain::Number(digits), Base::Int | Base::Bigint | Base::Numeric) => Some(digits.as_str()),
+        (Plain::Bool(true), Base::Bool) => Some("true"),
+        (Plain::Bool(false), Base::Bool) => Some("false"),
+        (
+            Plain::Number(_),
+            Base::Text | Base::Bool | Base::Date | Base::Timestamp | Base::Timestamptz | Base::Uuid,
+        )
+        | (
+            Plain::Bool(_),
+            Base::Text
+            | Base::Int
+            | Base::Bigint
+            | Base::Numeric
+            | Base::Date
+            | Base::Timestamp
+            | Base::Timestamptz
+            | Base::Uuid,
+        )
+        | (Plain::List(_), _) => None,
+    };
+    let canonical = text.and_then(|text| check::canonical(base, text));
+    canonical.ok_or_else(|| format!("is not a valid {}", base.name()))
 }
 
 /// An element of an array constant (PostgreSQL manual, 8.15.6).

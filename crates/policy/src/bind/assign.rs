@@ -22,6 +22,7 @@ use pgcordon_sql::catalog::{Relation, RelationId, RelationKind, Snapshot};
 
 use super::takes_rules;
 use crate::bound::Coverage;
+use crate::moment::Moment;
 use crate::name::QualifiedName;
 use crate::policy::Policy;
 use crate::rule::{Rule, TableRules};
@@ -65,15 +66,22 @@ impl Assigned<'_> {
 /// Finds rules, and remembers what it found for parents.
 pub(super) struct Assigner<'p, 's> {
     snapshot: &'s Snapshot,
+    now: Moment,
     exact: HashMap<&'p QualifiedName, &'p TableRules>,
     wildcards: Vec<&'p TableRules>,
     known: HashMap<RelationId, Rc<Assigned<'p>>>,
 }
 
 impl<'p, 's> Assigner<'p, 's> {
-    pub(super) fn new(policy: &'p Policy, snapshot: &'s Snapshot) -> Self {
-        let mut assigner =
-            Self { snapshot, exact: HashMap::new(), wildcards: Vec::new(), known: HashMap::new() };
+    /// Rules that have expired at `now` are about nothing.
+    pub(super) fn new(policy: &'p Policy, snapshot: &'s Snapshot, now: Moment) -> Self {
+        let mut assigner = Self {
+            snapshot,
+            now,
+            exact: HashMap::new(),
+            wildcards: Vec::new(),
+            known: HashMap::new(),
+        };
         for table in &policy.tables {
             match table.pattern.exact() {
                 Some(name) => {
@@ -112,7 +120,8 @@ impl<'p, 's> Assigner<'p, 's> {
         let wildcards = self.wildcard_rules(relation);
         let name = QualifiedName { schema: relation.schema.clone(), name: relation.name.clone() };
         if let Some(table) = self.exact.get(&name) {
-            let own = table.rules.iter().map(|rule| Assignment { table, rule, columns: None });
+            let rules = table.rules.iter().filter(|rule| rule.is_in_force(self.now));
+            let own = rules.map(|rule| Assignment { table, rule, columns: None });
             let nobody = table.rules.is_empty();
             let of_wildcards = wildcards.into_iter().filter(|_| !nobody);
             return Assigned {
@@ -166,7 +175,8 @@ impl<'p, 's> Assigner<'p, 's> {
             }
             // It holds copies of rows that wildcards say nothing of: only a key of its own opens it.
             let copies = relation.kind == RelationKind::MaterializedView;
-            for rule in table.rules.iter().filter(|rule| rule.restrictive || !copies) {
+            let rules = table.rules.iter().filter(|rule| rule.is_in_force(self.now));
+            for rule in rules.filter(|rule| rule.restrictive || !copies) {
                 let has = |name: &str| relation.column(name).is_some();
                 if rule.when_columns.iter().all(|column| has(&column.name)) {
                     rules.push(Assignment { table, rule, columns: None });

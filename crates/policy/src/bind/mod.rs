@@ -17,13 +17,14 @@ use pgcordon_sql::catalog::{Relation, RelationId, RelationKind, Snapshot};
 
 use crate::bound::{BoundPolicy, BoundRelation};
 use crate::mistake::{Mistake, MistakeKind, Place, Report};
+use crate::moment::Moment;
 use crate::name::{RelationPattern, is_system_schema};
 use crate::policy::Policy;
 use assign::Assigner;
 use fit::Misfits;
 
 impl Policy {
-    /// Compiles every rule against a catalog.
+    /// Compiles every rule that counts at `now` against a catalog. At [`Policy::next_until`] it is to be done again.
     ///
     /// `database_names` are all names under `databases` that lead to it. Mistakes of the kinds
     /// [`MistakeKind::UnknownRelation`] and [`MistakeKind::UnknownFunction`] count only if every catalog has
@@ -33,11 +34,12 @@ impl Policy {
         &self,
         snapshot: &Snapshot,
         database_names: &[&str],
+        now: Moment,
     ) -> (BoundPolicy, Vec<Mistake>) {
         let mut report = Report::default();
         self.report_unknown(snapshot, &mut report);
         let mut bound = BoundPolicy { functions: self.function_names(), ..BoundPolicy::default() };
-        let mut assigner = Assigner::new(self, snapshot);
+        let mut assigner = Assigner::new(self, snapshot, now);
         let mut misfits = Misfits::default();
         for (id, relation) in snapshot.relations().filter(|(_, relation)| takes_rules(relation)) {
             let assigned = assigner.assigned(id);

@@ -17,13 +17,18 @@ const KEY_LENGTH: usize = 44;
 /// Reads the verifier; anything else is a mistake.
 pub(super) fn read(node: &Node, report: &mut Report) -> Option<String> {
     let scalar = node.scalar("`password`", report)?;
-    let problem = problem(&scalar.text);
-    if let Some(problem) = problem {
-        let hint = "make one with `pgcordon password`";
-        report.add(&scalar.place, MistakeKind::Value, problem, hint);
-        return None;
-    }
-    Some(scalar.text.clone())
+    let Some(problem) = problem(&scalar.text) else { return Some(scalar.text.clone()) };
+    let kind =
+        if is_clear_text(&scalar.text) { MistakeKind::ClearText } else { MistakeKind::Value };
+    report.add(&scalar.place, kind, problem, "make one with `pgcordon password`");
+    None
+}
+
+/// Neither a verifier nor what PostgreSQL stores for md5.
+fn is_clear_text(text: &str) -> bool {
+    let hexadecimal = |digest: &str| digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let md5 = text.strip_prefix("md5").is_some_and(|rest| rest.len() == 32 && hexadecimal(rest));
+    !text.is_empty() && !md5 && !text.starts_with("SCRAM-SHA-256$")
 }
 
 fn problem(text: &str) -> Option<&'static str> {
@@ -57,7 +62,17 @@ fn is_base64(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::problem;
+    use super::{is_clear_text, problem};
+
+    #[test]
+    fn only_what_is_no_verifier_of_any_kind_is_clear_text() {
+        for text in ["hunter2", "md5", "md5hunter2", "SCRAM-SHA-256", "scram"] {
+            assert!(is_clear_text(text), "{text}");
+        }
+        for text in ["", "md5a6343a68d964ca596d9752250d54bb8a", "SCRAM-SHA-256$4096:…"] {
+            assert!(!is_clear_text(text), "{text}");
+        }
+    }
 
     #[test]
     fn only_whole_verifiers_pass() {

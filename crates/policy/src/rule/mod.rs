@@ -15,6 +15,7 @@ use crate::audience::{Audience, names};
 use crate::decide::Command;
 use crate::expression::{ExpressionText, Use};
 use crate::mistake::{MistakeKind, Place, Report};
+use crate::moment::{self, Moment};
 use crate::name::{RelationPattern, relation_pattern};
 use crate::people::People;
 use crate::sections::Section;
@@ -64,10 +65,12 @@ pub(crate) struct Rule {
     pub(crate) presets: Vec<(ColumnName, ExpressionText)>,
     pub(crate) columns: Vec<(ColumnName, Treatment)>,
     pub(crate) when_columns: Vec<ColumnName>,
+    /// The first moment at which it no longer counts.
+    pub(crate) until: Option<Moment>,
 }
 
-const KEYS: [&str; 9] =
-    ["name", "to", "allow", "rows", "check", "set", "columns", "restrict", "when_columns"];
+const KEYS: [&str; 10] =
+    ["name", "to", "allow", "rows", "check", "set", "columns", "restrict", "when_columns", "until"];
 
 const COMMANDS: [(&str, Command); 5] = [
     ("select", Command::Select),
@@ -174,6 +177,7 @@ impl<'p> RuleReader<'p> {
             rows,
             presets: self.presets(fields.optional("set"), restrictive, &commands, report),
             columns: self.columns(fields.optional("columns"), restrictive, report),
+            until: moment::read(fields.optional("until"), report),
             when_columns: when_columns(fields.optional("when_columns"), pattern, report),
             commands,
         })
@@ -211,6 +215,13 @@ impl<'p> RuleReader<'p> {
             presets.push((ColumnName::of(&entry.key), expression));
         }
         presets
+    }
+}
+
+impl Rule {
+    /// Whether it counts at that moment.
+    pub(crate) fn is_in_force(&self, now: Moment) -> bool {
+        self.until.is_none_or(|until| now < until)
     }
 }
 

@@ -10,16 +10,7 @@ use super::{Entry, Node};
 use crate::mistake::{MistakeKind, Place, Report};
 
 /// Words of the language that this version refuses, wherever they stand as a key.
-pub(crate) const NOT_YET: &[&str] = &[
-    "queries",
-    "limits",
-    "tests",
-    "may_act_as",
-    "attributes_query",
-    "otherwise",
-    "until",
-    "ceiling",
-];
+pub(crate) const NOT_YET: &[&str] = &["queries", "tests", "attributes_query", "otherwise"];
 
 /// A map whose keys have been checked.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@
 //! - Bytes, nodes and depth are bounded before anything grows with them.
 
 mod agree;
+mod duration;
 mod fields;
 mod scalar;
 
@@ -24,6 +25,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 use crate::mistake::{Mistake, MistakeKind, Place, Report, Source};
 
+pub use duration::{DURATIONS, duration};
 pub use fields::Fields;
 pub(crate) use fields::NOT_YET;
 pub use scalar::{Scalar, Style};

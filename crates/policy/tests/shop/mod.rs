@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each suite uses its part")]
 
 use pgcordon_policy::{
-    BoundPolicy, Cell, ColumnAccess, Command, Decision, Denial, Expression, Filter, Mistake,
-    Policy, Principal, Source, load,
+    BoundPolicy, Cell, ColumnAccess, Command, Decision, Denial, Expression, Filter, Identity,
+    Mistake, Moment, Policy, Principal, Source, load,
 };
 use pgcordon_sql::catalog::{
     Column, Oid, Relation, RelationId, RelationKind, Snapshot, SnapshotParts,
@@ -134,15 +134,19 @@ pub(crate) struct Bound {
 }
 
 pub(crate) fn bind(text: &str) -> Bound {
+    bind_at(text, Moment::from_unix_seconds(0))
+}
+
+pub(crate) fn bind_at(text: &str, now: Moment) -> Bound {
     let (policy, snapshot) = (policy(text), snapshot());
-    let (bound, mistakes) = policy.bind(&snapshot, &["shop", "narrow"]);
+    let (bound, mistakes) = policy.bind(&snapshot, &["shop", "narrow"], now);
     Bound { policy, bound, mistakes, snapshot }
 }
 
 impl Bound {
     pub(crate) fn principal(&self, name: &str) -> Principal {
         let (user, database) = name.split_once('@').unwrap_or((name, "shop"));
-        self.policy.principal(user, database).expect("may connect")
+        self.policy.principal(&Identity::named(user), database).expect("may connect")
     }
 
     pub(crate) fn relation(&self, name: &str) -> RelationId {

@@ -211,7 +211,9 @@ fn no_configuration(source: &Source, report: &mut Report) {
         return;
     };
     for entry in entries {
-        if SECTIONS.contains(&entry.key.text.as_str()) {
+        // A list of limits is the policy's.
+        let by_role = matches!(entry.node.value, Value::List(_)) && entry.key.text == "limits";
+        if !by_role && SECTIONS.contains(&entry.key.text.as_str()) {
             let message = format!("`{}` is not supported in a policy file", entry.key.text);
             let hint = "sections that say how the proxy runs stand in the configuration file";
             report.add(&entry.key.place, MistakeKind::Unsupported, message, hint);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pgcordon_policy::mistake::{MistakeKind, Report, did_you_mean};
-use pgcordon_policy::yaml::{Fields, Node};
+use pgcordon_policy::yaml::{DURATIONS, Fields, Node, duration};
 
 /// A map's fields with the reporting at hand.
 pub(super) struct Reading<'n, 'r> {
@@ -54,7 +54,7 @@ impl Reading<'_, '_> {
         let text = self.text(key)?;
         let duration = duration(&text);
         if duration.is_none() {
-            self.mistake(key, format!("`{key}` must be a duration"), "for example 500ms, 10s, 5m");
+            self.mistake(key, format!("`{key}` must be a duration"), DURATIONS);
         }
         duration
     }
@@ -95,33 +95,4 @@ pub(super) fn texts(
         .filter_map(|node| node.scalar(what, report))
         .map(|scalar| (scalar.text.clone(), scalar.place.clone()))
         .collect()
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
-    let number: u64 = text[..digits].parse().ok().filter(|number| *number > 0)?;
-    let milliseconds = match &text[digits..] {
-        "ms" => number,
-        "s" => number.checked_mul(1000)?,
-        "m" => number.checked_mul(60_000)?,
-        "h" => number.checked_mul(3_600_000)?,
-        _ => return None,
-    };
-    // A day is more than any wait of ours.
-    (milliseconds <= 86_400_000).then(|| Duration::from_millis(milliseconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_name_their_unit() {
-        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(duration("10s"), Some(Duration::from_secs(10)));
-        assert_eq!(duration("5m"), Some(Duration::from_secs(300)));
-        for bad in ["10", "0s", "s", "-1s", "1.5s", "10 s", "99999999999999999999s", "25h"] {
-            assert_eq!(duration(bad), None, "{bad}");
-        }
-    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use pgcordon_policy::Policy;
 use pgcordon_policy::mistake::{MistakeKind, Place, Report};
-use pgcordon_policy::yaml::{Entry, Fields, Node};
+use pgcordon_policy::yaml::{Entry, Fields, Node, Value};
 
 use super::read::{Reading, texts};
 use super::{Config, LimitsConfig, POLICY_SECTIONS, SECTIONS, Secret, TlsConfig, UpstreamConfig};
@@ -86,7 +86,9 @@ pub(super) fn read(root: &Node, base: &Path, report: &mut Report) -> Draft {
             BTreeMap::new()
         }
     };
-    let limits = section("limits").map(|node| read_limits(node, base, report)).unwrap_or_default();
+    // A list is the policy's: limits by role.
+    let limits = section("limits").filter(|node| !matches!(node.value, Value::List(_)));
+    let limits = limits.map(|node| read_limits(node, base, report)).unwrap_or_default();
     let policy_files = section("policy").map_or_else(Vec::new, |node| {
         let files = texts(node, "`policy`", report);
         files.into_iter().map(|(file, place)| (base.join(file), place)).collect()

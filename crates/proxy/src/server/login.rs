@@ -8,9 +8,8 @@
 //!   they are authenticated.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use pgcordon_policy::ConnectDenial;
+use pgcordon_policy::{ConnectDenial, Identity};
 use tokio::net::TcpStream;
 
 use super::Shared;
@@ -192,18 +191,18 @@ async fn session(
 /// Who the person is, on which database, by the newest policy.
 fn identify(shared: &Shared, startup: &Startup) -> Result<Who, Report> {
     let policy = shared.policy.load_full();
-    let (user, name) = (startup.user.as_str(), startup.database.as_str());
-    let denied = |_: ConnectDenial| denial_report(name, &policy.usable(user));
-    policy.principal(user, name).map_err(denied)?;
+    let (identity, name) = (Identity::named(&startup.user), startup.database.as_str());
+    let denied = |denial: ConnectDenial| denial_report(name, &denial, &policy.usable(&identity));
+    policy.principal(&identity, name).map_err(denied)?;
     let entry = policy.database(name).ok_or(ConnectDenial::UnknownDatabase).map_err(denied)?;
     let key = (entry.upstream.clone(), entry.dbname.clone());
     let database = shared.databases.load().get(&key).cloned();
     let database = database.ok_or(ConnectDenial::UnknownDatabase).map_err(denied)?;
     let state = database.state();
     // The state's own policy counts: it is the one that statements are judged by.
-    let principal = state.policy.principal(user, name).map_err(denied)?;
+    let principal = state.principal(&identity, name).map_err(denied)?;
     Ok(Who {
-        principal: Arc::new(principal),
+        principal,
         database,
         state,
         mark: shared.mark.clone(),
@@ -213,7 +212,13 @@ fn identify(shared: &Shared, startup: &Startup) -> Result<Who, Report> {
 }
 
 /// Unknown and forbidden databases answer alike.
-fn denial_report(database: &str, usable: &[String]) -> Report {
+fn denial_report(database: &str, denial: &ConnectDenial, usable: &[String]) -> Report {
+    match denial {
+        ConnectDenial::UnknownDatabase | ConnectDenial::NotAllowed { .. } => {}
+        ConnectDenial::BadAttribute { name, problem } => {
+            return Report::fatal("42501", format!("your attribute \"{name}\" {problem}"));
+        }
+    }
     let report = Report::fatal("42501", format!("permission denied for database \"{database}\""));
     if usable.is_empty() {
         report

@@ -300,12 +300,14 @@ impl Session {
                 Ok(())
             }
             Ok(false) => Ok(()),
-            Err(ConnectDenial::UnknownDatabase | ConnectDenial::NotAllowed { .. }) => {
-                Err(End::Fatal(Report::fatal(
-                    "57P01",
-                    "terminating connection because the policy no longer permits it",
-                )))
-            }
+            Err(
+                ConnectDenial::UnknownDatabase
+                | ConnectDenial::NotAllowed { .. }
+                | ConnectDenial::BadAttribute { .. },
+            ) => Err(End::Fatal(Report::fatal(
+                "57P01",
+                "terminating connection because the policy no longer permits it",
+            ))),
         }
     }
 

@@ -19,12 +19,13 @@
 use std::sync::Arc;
 
 use deadpool::managed::Object;
-use pgcordon_policy::{PoolMode, Principal};
+use pgcordon_policy::PoolMode;
 
 use super::{END_TIMEOUT, End, Session};
 use crate::event::{Event, emit};
 use crate::greeting::Greeting;
 use crate::message::{Report, Status};
+use crate::plans::is_same;
 use crate::pool::{self, Lease, LeaseError};
 use crate::upstream::{Upstream, UpstreamError};
 use crate::wire::Own;
@@ -64,10 +65,6 @@ impl HoldError {
             ) => Report::fatal("08006", "the upstream connection was lost"),
         }
     }
-}
-
-fn is_same(one: &Principal, other: &Principal) -> bool {
-    one.name == other.name && one.database == other.database
 }
 
 impl Session {
@@ -110,9 +107,7 @@ impl Session {
 
     /// Settings and traces. A connection that this person had last, with the same settings, needs nothing.
     async fn adopt(&mut self, lease: &mut Upstream) -> Result<(), UpstreamError> {
-        let owned = lease.owner.as_ref().is_some_and(|owner| {
-            Arc::ptr_eq(owner, &self.who.principal) || is_same(owner, &self.who.principal)
-        });
+        let owned = lease.owner.as_ref().is_some_and(|owner| is_same(owner, &self.who.principal));
         let traces = lease.traces && !owned;
         let same = lease.settings.as_ref().is_some_and(|settings| {
             Arc::ptr_eq(settings, &self.settings_text) || *settings == self.settings_text
@@ -123,7 +118,7 @@ impl Session {
             lease.settings = Some(self.settings_text.clone());
             lease.traces &= owned;
         }
-        if !owned {
+        if !lease.owner.as_ref().is_some_and(|owner| Arc::ptr_eq(owner, &self.who.principal)) {
             lease.owner = Some(self.who.principal.clone());
         }
         Ok(())

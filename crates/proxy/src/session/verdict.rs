@@ -61,8 +61,7 @@ impl Who {
             return Ok(false);
         }
         let state = self.database.state();
-        let Principal { name, database, .. } = self.principal.as_ref();
-        self.principal = Arc::new(state.policy.principal(name, database)?);
+        self.principal = state.principal(&self.principal.identity, &self.principal.database)?;
         self.state = state;
         Ok(true)
     }

@@ -3,7 +3,7 @@
 //! In:  the policy.
 //! Out: [`Person`]s: who may connect, and by which names they go in PostgreSQL.
 
-use pgcordon_policy::Principal;
+use pgcordon_policy::{Identity, Principal};
 use pgcordon_sql::splice;
 
 use crate::export::{ExportRequest, Gathered, words};
@@ -37,7 +37,8 @@ impl Person {
 pub(super) fn people(request: &ExportRequest<'_>, gathered: &mut Gathered) -> Vec<Person> {
     let mut people = Vec::new();
     for user in request.policy.users() {
-        let Ok(principal) = request.policy.principal(user, request.database) else { continue };
+        let identity = Identity::named(user);
+        let Ok(principal) = request.policy.principal(&identity, request.database) else { continue };
         let own = words::short(&format!("pgcordon_{user}"));
         let reserved = ["public", "none"].contains(&user)
             || user.starts_with("pg_")

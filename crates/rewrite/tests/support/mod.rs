@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use pgcordon_policy::{BoundPolicy, Policy, Source, load};
+use pgcordon_policy::{BoundPolicy, Identity, Moment, Policy, Source, load};
 use pgcordon_rewrite::{Context, Mark, enforce};
 use pgcordon_sql::catalog::{
     CheckOption, Column, ColumnId, Function, FunctionKind, Oid, Relation, RelationKind, Snapshot,
@@ -169,14 +169,15 @@ impl Fixture {
             Ok(policy) => policy,
             Err(mistakes) => panic!("{}", lines(&mistakes)),
         };
-        let (bound, mistakes) = policy.bind(&snapshot, &["shop"]);
+        let (bound, mistakes) = policy.bind(&snapshot, &["shop"], Moment::from_unix_seconds(0));
         assert!(mistakes.is_empty(), "{}", lines(&mistakes));
         Self { snapshot, policy, bound, mark: Mark::new([0; 16]) }
     }
 
     /// What PostgreSQL would get, or why nothing.
     pub(crate) fn check(&self, user: &str, text: &str) -> String {
-        let principal = self.policy.principal(user, "shop").expect("the user may connect");
+        let principal =
+            self.policy.principal(&Identity::named(user), "shop").expect("the user may connect");
         let search_path = ["public".to_owned()];
         let context = Context {
             snapshot: &self.snapshot,
