@@ -70,12 +70,12 @@ fn check_asks_the_catalog() {
 }
 
 #[test]
-fn check_and_serve_refuse_what_is_not_built() {
-    let text = format!("{}queries: []\n", policy());
+fn check_and_serve_refuse_what_they_do_not_know() {
+    let text = format!("{}quotas: []\n", policy());
     for command in ["check", "serve"] {
         let (code, said) = run(command, 1, &text, &[]);
         assert_eq!(code, Some(1), "{command}: {said}");
-        assert!(said.contains("queries"), "{command}: {said}");
+        assert!(said.contains("quotas"), "{command}: {said}");
     }
 }
 
