@@ -12,9 +12,9 @@
 //!
 //! # The language, as far as it is built
 //!
-//! Sections: `attributes`, `roles`, `groups`, `users`, `databases`, `masks`, `tables`, `functions`. They may be
-//! spread over files; a name may be defined once. Keys of the language that are not built yet (`queries`,
-//! `limits`, `tests`, `may_act_as`, `attributes_query`, `otherwise`, `until`, `ceiling`) are refused.
+//! Sections: `attributes`, `roles`, `groups`, `users`, `databases`, `masks`, `tables`, `functions`, `limits`. They
+//! may be spread over files; a name may be defined once. Keys of the language that are not built yet (`queries`,
+//! `tests`, `attributes_query`, `otherwise`) are refused.
 //!
 //! - **Names are the catalog's names, exactly**; nothing folds case. `orders` is `public.orders`. Double quotes
 //!   are needed only where a part holds a dot, a star or a quote: `public."odd.name"`.
@@ -22,6 +22,13 @@
 //! - **Attributes** are `text`, `int`, `bigint`, `bool`, `numeric`, `date`, `timestamp`, `timestamptz`, `uuid`, or
 //!   a list of one (`int[]`). A user's own value wins over that of groups; lists of several groups are united;
 //!   groups that disagree on a single value are a mistake.
+//! - **What authentication found out** ([`Identity`]) adds roles, groups and attributes. The user's own entry wins over
+//!   claims, claims over groups; a value that does not fit its declared type refuses the person.
+//! - **`ceiling: role`** on a user: roles that do not stand in the entry itself count as far as that role includes them.
+//! - **`may_act_as: { roles, groups, users }`** on a user: whom they may act for. `roles` covers people who have no role
+//!   beyond these; a role with `view_as: true` may look as anybody. Nobody acts for somebody with `bypass` who has none.
+//! - **`until`** on a rule: a date (all of that day, in UTC) or a timestamp with its zone.
+//! - **`limits`**: of several entries for one person the most generous counts, key by key.
 //! - **`to` and `connect`**: `everyone` (also `public`), a list of roles, or `{ roles, groups, users }`.
 //! - **A permissive rule** allows `[select]` unless `allow` says otherwise, **a restrictive one**
 //!   (`restrict: true`) is about every command. `check` is as `rows` unless written. A restrictive rule alone

@@ -185,8 +185,8 @@ fn a_ceiling_bounds_what_is_not_in_the_entry() {
     let notes = shop::lines(&policy().notes(Moment::from_unix_seconds(0)));
     assert_eq!(
         notes,
-        "people:19:3: `capped`: role `hr` (from group staff) is above their ceiling and does not count\n\
-         people:19:3: `capped`: role `manager` (from group leads) is above their ceiling and does not count"
+        "people:18:3: `capped`: role `hr` (from group staff) is above their ceiling and does not count\n\
+         people:18:3: `capped`: role `manager` (from group leads) is above their ceiling and does not count"
     );
 }
 

@@ -257,7 +257,9 @@ pub fn that_count(per_catalog: Vec<Vec<Mistake>>) -> Vec<Mistake> {
         | MistakeKind::Reference
         | MistakeKind::Value
         | MistakeKind::Expression
-        | MistakeKind::Catalog => true,
+        | MistakeKind::Catalog
+        | MistakeKind::ClearText => true,
+        MistakeKind::Note => false,
     };
     let mut mistakes: Vec<Mistake> =
         per_catalog.iter().flatten().filter(|mistake| counts(mistake)).cloned().collect();

@@ -175,8 +175,8 @@ impl<'p, 's> Assigner<'p, 's> {
             }
             // It holds copies of rows that wildcards say nothing of: only a key of its own opens it.
             let copies = relation.kind == RelationKind::MaterializedView;
-            let rules = table.rules.iter().filter(|rule| rule.is_in_force(self.now));
-            for rule in rules.filter(|rule| rule.restrictive || !copies) {
+            let in_force = table.rules.iter().filter(|rule| rule.is_in_force(self.now));
+            for rule in in_force.filter(|rule| rule.restrictive || !copies) {
                 let has = |name: &str| relation.column(name).is_some();
                 if rule.when_columns.iter().all(|column| has(&column.name)) {
                     rules.push(Assignment { table, rule, columns: None });
