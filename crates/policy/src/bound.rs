@@ -21,6 +21,7 @@ use crate::decide::{AppliedRule, Command, Decision, Denial, Expression, Filter};
 use crate::merge;
 use crate::name::QualifiedName;
 use crate::principal::Principal;
+use crate::reach::Reach;
 
 /// How the policy speaks of a relation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +43,8 @@ pub struct BoundPolicy {
     /// By the database name that clients use; `None` where the database has no `tables`.
     pub(crate) scopes: BTreeMap<String, Option<HashSet<RelationId>>>,
     pub(crate) functions: BTreeSet<QualifiedName>,
+    /// What the policy speaks of by name.
+    pub(crate) reach: Arc<Reach>,
 }
 
 /// The rules of one relation, indexed by whom they are for.

@@ -25,7 +25,7 @@ pub(crate) enum Use {
 
 impl Use {
     /// A mask's own column is not known before the catalog is; syntax does not depend on it.
-    fn purpose(self) -> Purpose {
+    pub(crate) fn purpose(self) -> Purpose {
         match self {
             Self::Predicate => Purpose::Predicate,
             Self::Mask => Purpose::Mask(ColumnId(0)),

@@ -19,10 +19,15 @@ pub enum StatementGrant {
     Explain,
     /// CREATE TABLE AS, SELECT INTO, CREATE VIEW, CREATE MATERIALIZED VIEW.
     Create,
+    /// CREATE TABLE, ALTER, DROP and their kin, on what the person holds whole.
+    Define,
 }
 
-const WORDS: [(&str, StatementGrant); 2] =
-    [("explain", StatementGrant::Explain), ("create", StatementGrant::Create)];
+const WORDS: [(&str, StatementGrant); 3] = [
+    ("explain", StatementGrant::Explain),
+    ("create", StatementGrant::Create),
+    ("ddl", StatementGrant::Define),
+];
 
 /// Reads a role's `statements`.
 pub(crate) fn read(node: Option<&Node>, report: &mut Report) -> BTreeSet<StatementGrant> {
@@ -35,7 +40,7 @@ pub(crate) fn read(node: Option<&Node>, report: &mut Report) -> BTreeSet<Stateme
             }
             None => {
                 let near = report.suggest(&scalar.text, WORDS.iter().map(|(word, _)| *word));
-                let hint = if near.is_empty() { "explain, create" } else { &near };
+                let hint = if near.is_empty() { "explain, create, ddl" } else { &near };
                 let message = format!("unknown kind of statement `{}`", scalar.text);
                 report.add(&scalar.place, MistakeKind::Structure, message, hint);
             }

@@ -63,6 +63,7 @@ mod policy;
 mod pooling;
 pub mod principal;
 mod provenance;
+mod reach;
 mod rule;
 mod sections;
 pub mod yaml;

@@ -20,6 +20,7 @@ use crate::name::{QualifiedName, function_name};
 use crate::people::{ActDenial, Acting, People, PeopleSections, Person};
 use crate::principal::{ConnectDenial, Principal};
 use crate::provenance::Provenance;
+use crate::reach::Reach;
 use crate::rule::{RuleReader, TableRules};
 use crate::sections::{Section, Sections};
 use crate::yaml;
@@ -33,6 +34,8 @@ pub struct Policy {
     pub(crate) functions: BTreeMap<QualifiedName, Place>,
     limits: Vec<LimitRule>,
     notes: Vec<Mistake>,
+    /// What it speaks of by name.
+    pub(crate) reach: Arc<Reach>,
 }
 
 /// Reads a policy.
@@ -70,8 +73,11 @@ pub fn load(sources: &[Source], foreign_sections: &[&str]) -> Result<Policy, Vec
     let databases = read_databases(&section, &people, &mut report);
     let limits = limits::read(&sections.take_list("limits"), &people, &mut report);
     let functions = read_functions(&sections.take("functions", &mut report), &mut report);
+    let scopes = databases.values().filter_map(|database: &Database| database.tables.as_ref());
+    let scopes = scopes.map(|list| list.iter().map(|(pattern, _)| pattern.clone()).collect());
+    let reach = Arc::new(Reach::of(&tables, scopes.collect()));
     let notes = report.take_notes();
-    let policy = Policy { people, databases, tables, functions, limits, notes };
+    let policy = Policy { people, databases, tables, functions, reach, limits, notes };
     if report.is_empty() { Ok(policy) } else { Err(report.finish()) }
 }
 

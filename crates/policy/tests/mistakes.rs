@@ -75,11 +75,11 @@ fn a_foreign_section_is_skipped_and_another_is_not() {
 
 #[test]
 fn a_role_grants_kinds_of_statement_by_known_words() {
-    check(&["roles: { a: { statements: [explain, create] } }"], "");
+    check(&["roles: { a: { statements: [explain, create, ddl] } }"], "");
     check(
         &["roles: { a: { statements: [explian, 'grant'] } }"],
         "1.yaml:1:28: unknown kind of statement `explian` (hint: did you mean `explain`?)\n\
-         1.yaml:1:37: unknown kind of statement `grant` (hint: explain, create)",
+         1.yaml:1:37: unknown kind of statement `grant` (hint: explain, create, ddl)",
     );
 }
 

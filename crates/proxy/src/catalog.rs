@@ -19,7 +19,7 @@ use pgcordon_sql::catalog::{
     RelationKind, Snapshot, SnapshotParts, Type, TypeKind, Writing,
 };
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, GenericClient, NoTls, Row};
+use tokio_postgres::{Client, GenericClient, NoTls, SimpleQueryMessage};
 
 use crate::config::UpstreamConfig;
 use crate::link::Stream;
@@ -27,6 +27,9 @@ use crate::state::next_epoch;
 use crate::upstream::{self, UpstreamError};
 
 mod queries;
+mod rows;
+
+pub(crate) use rows::{Row, Rows};
 
 /// Control connections per database.
 const CONTROL_CONNECTIONS: usize = 2;
@@ -168,33 +171,84 @@ pub(crate) async fn load(control: &ControlPool) -> Result<Loaded, CatalogError> 
 /// # Errors
 /// [`CatalogError`].
 pub async fn read_snapshot(client: &impl GenericClient) -> Result<Loaded, CatalogError> {
-    let server = client.query_one(queries::SERVER, &[]).await?;
-    let version = u32::try_from(server.try_get::<_, i32>(0)?).unwrap_or(0);
+    let mut answers = Vec::with_capacity(queries::ALL.len());
+    for query in queries::ALL {
+        answers.push(text_rows(client.simple_query(query).await?));
+    }
+    of_answers(answers)
+}
+
+fn text_rows(messages: Vec<SimpleQueryMessage>) -> Rows {
+    let rows = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            let cells = (0..row.len()).map(|index| row.get(index).map(str::to_owned));
+            Some(rows::Row(cells.collect()))
+        }
+        _ => None,
+    });
+    rows.collect()
+}
+
+/// The queries whose answers, in this order, make a catalog.
+pub(crate) const QUERIES: &[&str] = &queries::ALL;
+
+/// Makes a catalog of the answers to [`QUERIES`].
+pub(crate) fn of_answers(answers: Vec<Rows>) -> Result<Loaded, CatalogError> {
+    let Ok(
+        [
+            server,
+            fingerprint,
+            schemas,
+            raised,
+            columns,
+            relations,
+            functions,
+            operators,
+            types,
+            barriers,
+            writing,
+            groupable,
+            field_calls,
+            dependents,
+        ],
+    ) = <[Rows; 14]>::try_from(answers)
+    else {
+        return Err(CatalogError::Unexpected("too few answers".to_owned()));
+    };
+    let (server, fingerprint) = (only(&server)?, only(&fingerprint)?);
+    let version = server.number(0)?;
     if !VERSIONS.contains(&version) {
         return Err(CatalogError::Version(version));
     }
-    let fingerprint = client.query_one(queries::FINGERPRINT, &[]).await?.try_get(0)?;
-    let schemas = client.query(queries::SCHEMAS, &[]).await?;
-    let raised = names(&client.query(queries::RAISED, &[]).await?)?;
-    let columns = columns(&client.query(queries::COLUMNS, &[]).await?)?;
-    let relations = relations(&client.query(queries::RELATIONS, &[]).await?, columns)?;
     let parts = SnapshotParts {
         epoch: next_epoch(),
         server_version: version,
-        database: server.try_get(1)?,
-        schemas: schemas.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
-        relations,
-        functions: each(&client.query(queries::FUNCTIONS, &[]).await?, function)?,
-        operators: each(&client.query(queries::OPERATORS, &[]).await?, operator)?,
-        types: each(&client.query(queries::TYPES, &[]).await?, user_type)?,
-        barriers: oids(&client.query(queries::BARRIERS, &[]).await?)?,
-        writing: writing(&client.query(queries::WRITING, &[]).await?)?,
-        groupable: oids(&client.query(queries::GROUPABLE, &[]).await?)?,
-        field_calls: names(&client.query(queries::FIELD_CALLS, &[]).await?)?,
-        raised,
-        dependents: each(&client.query(queries::DEPENDENTS, &[]).await?, dependent)?,
+        database: server.owned(1)?,
+        schemas: schemas.iter().map(|row| row.owned(0)).collect::<Result<_, _>>()?,
+        relations: relations_of(&relations, columns_of(&columns)?)?,
+        functions: each(&functions, function)?,
+        operators: each(&operators, operator)?,
+        types: each(&types, user_type)?,
+        barriers: oids(&barriers)?,
+        writing: writing_of(&writing)?,
+        groupable: oids(&groupable)?,
+        field_calls: names(&field_calls)?,
+        raised: names(&raised)?,
+        dependents: each(&dependents, dependent)?,
     };
-    Ok(Loaded { snapshot: Snapshot::new(parts), fingerprint, superuser: server.try_get(2)? })
+    Ok(Loaded {
+        snapshot: Snapshot::new(parts),
+        fingerprint: fingerprint.owned(0)?,
+        superuser: server.truth(2)?,
+    })
+}
+
+/// The row of a query that gives one.
+fn only(rows: &Rows) -> Result<&Row, CatalogError> {
+    match rows.as_slice() {
+        [row] => Ok(row),
+        _ => Err(CatalogError::Unexpected("more or less than one row".to_owned())),
+    }
 }
 
 fn each<T>(
@@ -205,63 +259,59 @@ fn each<T>(
 }
 
 fn oids(rows: &[Row]) -> Result<HashSet<Oid>, CatalogError> {
-    rows.iter().map(|row| oid(row, 0)).collect()
+    rows.iter().map(|row| row.oid(0)).collect()
 }
 
 fn names(rows: &[Row]) -> Result<HashSet<String>, CatalogError> {
-    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    rows.iter().map(|row| row.owned(0)).collect()
 }
 
-fn writing(rows: &[Row]) -> Result<HashMap<Oid, Writing>, CatalogError> {
+fn writing_of(rows: &[Row]) -> Result<HashMap<Oid, Writing>, CatalogError> {
     let mut found = HashMap::with_capacity(rows.len());
     for row in rows {
-        let check = match row.try_get(4)? {
+        let check = match row.text(4)? {
             "" => CheckOption::None,
             "local" => CheckOption::Local,
             "cascaded" => CheckOption::Cascaded,
             other => return Err(CatalogError::Unexpected(format!("check_option {other}"))),
         };
-        let rules: Vec<String> = row.try_get(1)?;
-        let (instead_of, updatable) = (row.try_get(2)?, row.try_get(3)?);
-        found.insert(oid(row, 0)?, Writing { rules: rules.concat(), instead_of, updatable, check });
+        let rules = row.words(1)?.concat();
+        let (instead_of, updatable) = (row.truth(2)?, row.number(3)?);
+        found.insert(row.oid(0)?, Writing { rules, instead_of, updatable, check });
     }
     Ok(found)
 }
 
-fn oid(row: &Row, index: usize) -> Result<Oid, CatalogError> {
-    Ok(Oid(row.try_get(index)?))
-}
-
-fn columns(rows: &[Row]) -> Result<HashMap<Oid, Vec<Column>>, CatalogError> {
+fn columns_of(rows: &[Row]) -> Result<HashMap<Oid, Vec<Column>>, CatalogError> {
     let mut columns: HashMap<Oid, Vec<Column>> = HashMap::new();
     for row in rows {
-        let identity: &str = row.try_get(6)?;
+        let identity = row.text(6)?;
         let column = Column {
-            name: row.try_get(1)?,
-            type_oid: oid(row, 2)?,
-            type_sql: row.try_get(3)?,
-            not_null: row.try_get(4)?,
-            generated: row.try_get(5)?,
+            name: row.owned(1)?,
+            type_oid: row.oid(2)?,
+            type_sql: row.owned(3)?,
+            not_null: row.truth(4)?,
+            generated: row.truth(5)?,
             identity_always: (!identity.is_empty()).then_some(identity == "a"),
-            has_default: row.try_get(7)?,
-            number: row.try_get(8)?,
-            collation: oid(row, 9)?,
-            type_modifier: row.try_get(10)?,
+            has_default: row.truth(7)?,
+            number: row.number(8)?,
+            collation: row.oid(9)?,
+            type_modifier: row.number(10)?,
         };
-        columns.entry(oid(row, 0)?).or_default().push(column);
+        columns.entry(row.oid(0)?).or_default().push(column);
     }
     Ok(columns)
 }
 
-fn relations(
+fn relations_of(
     rows: &[Row],
     mut columns: HashMap<Oid, Vec<Column>>,
 ) -> Result<Vec<Relation>, CatalogError> {
     let mut relations = Vec::with_capacity(rows.len());
     for row in rows {
-        let oid = oid(row, 0)?;
+        let oid = row.oid(0)?;
         let columns = columns.remove(&oid).unwrap_or_default();
-        let key: Vec<i16> = row.try_get(5)?;
+        let key: Vec<i16> = row.numbers(5)?;
         let position = |number: &i16| {
             let index = columns.iter().position(|column| column.number == *number)?;
             u16::try_from(index).ok().map(ColumnId)
@@ -269,14 +319,14 @@ fn relations(
         let primary_key = key.iter().filter_map(position).collect();
         relations.push(Relation {
             oid,
-            schema: row.try_get(1)?,
-            name: row.try_get(2)?,
-            kind: relation_kind(row.try_get(3)?)?,
-            parents: row.try_get::<_, Vec<u32>>(4)?.into_iter().map(Oid).collect(),
+            schema: row.owned(1)?,
+            name: row.owned(2)?,
+            kind: relation_kind(row.text(3)?)?,
+            parents: row.numbers(4)?.into_iter().map(Oid).collect(),
             primary_key,
             columns,
-            definition: row.try_get(6)?,
-            rewrites_rows: row.try_get(7)?,
+            definition: row.optional(6)?.map(str::to_owned),
+            rewrites_rows: row.truth(7)?,
         });
     }
     spread_to_parents(&mut relations);
@@ -315,7 +365,7 @@ fn relation_kind(kind: &str) -> Result<RelationKind, CatalogError> {
 }
 
 fn function(row: &Row) -> Result<Function, CatalogError> {
-    let kind = match row.try_get(2)? {
+    let kind = match row.text(2)? {
         "f" => FunctionKind::Function,
         "p" => FunctionKind::Procedure,
         "a" => FunctionKind::Aggregate,
@@ -323,27 +373,27 @@ fn function(row: &Row) -> Result<Function, CatalogError> {
         other => return Err(CatalogError::Unexpected(format!("prokind {other}"))),
     };
     Ok(Function {
-        oid: oid(row, 6)?,
-        schema: row.try_get(0)?,
-        name: row.try_get(1)?,
+        oid: row.oid(6)?,
+        schema: row.owned(0)?,
+        name: row.owned(1)?,
         kind,
-        arguments: row.try_get::<_, Vec<u32>>(3)?.into_iter().map(Oid).collect(),
-        result: oid(row, 4)?,
-        returns_set: row.try_get(5)?,
+        arguments: row.numbers(3)?.into_iter().map(Oid).collect(),
+        result: row.oid(4)?,
+        returns_set: row.truth(5)?,
     })
 }
 
 fn operator(row: &Row) -> Result<Operator, CatalogError> {
     Ok(Operator {
-        schema: row.try_get(0)?,
-        name: row.try_get(1)?,
-        left: oid(row, 2)?,
-        right: oid(row, 3)?,
+        schema: row.owned(0)?,
+        name: row.owned(1)?,
+        left: row.oid(2)?,
+        right: row.oid(3)?,
     })
 }
 
 fn user_type(row: &Row) -> Result<Type, CatalogError> {
-    let kind = match row.try_get(4)? {
+    let kind = match row.text(4)? {
         "b" => TypeKind::Base,
         "c" => TypeKind::Composite,
         "d" => TypeKind::Domain,
@@ -354,20 +404,20 @@ fn user_type(row: &Row) -> Result<Type, CatalogError> {
         other => return Err(CatalogError::Unexpected(format!("typtype {other}"))),
     };
     Ok(Type {
-        oid: oid(row, 0)?,
-        array_oid: oid(row, 1)?,
-        schema: row.try_get(2)?,
-        name: row.try_get(3)?,
+        oid: row.oid(0)?,
+        array_oid: row.oid(1)?,
+        schema: row.owned(2)?,
+        name: row.owned(3)?,
         kind,
-        relation: oid(row, 5)?,
+        relation: row.oid(5)?,
     })
 }
 
 fn dependent(row: &Row) -> Result<Dependent, CatalogError> {
     Ok(Dependent {
-        oid: oid(row, 0)?,
-        sequence: row.try_get(1)?,
-        relation: oid(row, 2)?,
-        columns: row.try_get(3)?,
+        oid: row.oid(0)?,
+        sequence: row.truth(1)?,
+        relation: row.oid(2)?,
+        columns: row.numbers(3)?,
     })
 }

@@ -22,6 +22,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::answer;
+use crate::catalog::{self, Row, Rows};
 use crate::certificate::{self, EndPoint};
 use crate::config::UpstreamConfig;
 use crate::frame::{Frame, Malformed, Reader, put, put_text};
@@ -33,6 +34,8 @@ use crate::wire::{Own, Wire};
 
 /// Longest message during start and reset.
 const MAX_MESSAGE: usize = 64 * 1024;
+/// Longest row of the catalog: a view's definition is in it.
+const MAX_ROW: usize = 16 << 20;
 const SSL_REQUEST: i32 = 80_877_103;
 const CANCEL_REQUEST: i32 = 80_877_102;
 
@@ -154,6 +157,44 @@ impl Upstream {
         self.until_ready().await
     }
 
+    /// Reads the catalog as this connection's transaction sees it. Nothing may be outstanding; the transaction stays as
+    /// it is, within a batch too. `path` is the search_path that it has, as PostgreSQL shows it.
+    pub(crate) async fn catalog(&mut self, path: &str) -> Result<Vec<Rows>, UpstreamError> {
+        let mut wire = Wire(&mut self.link.outbound);
+        // Definitions of views are written with every name qualified.
+        wire.own_sequence(Own::LocalPath(""));
+        for query in catalog::QUERIES {
+            wire.own_sequence(Own::Catalog(query));
+        }
+        wire.own_sequence(Own::LocalPath(path));
+        wire.flush();
+        self.link.flush().await?;
+        self.sequence().await?;
+        let mut answers = Vec::with_capacity(catalog::QUERIES.len());
+        for _ in catalog::QUERIES {
+            answers.push(self.sequence().await?);
+        }
+        self.sequence().await?;
+        Ok(answers)
+    }
+
+    /// The rows of one sequence of our own, up to the second of its CloseComplete.
+    async fn sequence(&mut self) -> Result<Rows, UpstreamError> {
+        let (mut rows, mut closed) = (Rows::new(), 0);
+        while closed < 2 {
+            let Frame { tag, body } = self.link.read_frame(MAX_ROW).await?;
+            match tag {
+                b'S' => self.parameter(&body)?,
+                b'D' => rows.push(columns(&body)?),
+                b'3' => closed += 1,
+                b'1' | b'2' | b'C' | b'N' | b'A' => {}
+                b'E' => return Err(UpstreamError::Server(answer::primary_message(&body))),
+                _ => return Err(UpstreamError::Protocol),
+            }
+        }
+        Ok(rows)
+    }
+
     /// Reads up to ReadyForQuery in state idle.
     async fn until_ready(&mut self) -> Result<Option<String>, UpstreamError> {
         let (mut value, mut failure) = (None, None);
@@ -194,6 +235,21 @@ impl Upstream {
         }
         Ok(())
     }
+}
+
+/// The values of a DataRow in text format.
+fn columns(body: &[u8]) -> Result<Row, Malformed> {
+    let mut reader = Reader::new(body);
+    let count = usize::from(reader.u16()?);
+    let mut cells = Vec::with_capacity(count);
+    for _ in 0..count {
+        cells.push(match usize::try_from(reader.i32()?) {
+            Ok(length) => Some(String::from_utf8_lossy(reader.take(length)?).into_owned()),
+            Err(_null) => None,
+        });
+    }
+    reader.finish()?;
+    Ok(Row(cells))
 }
 
 /// The first value of a DataRow in text format.

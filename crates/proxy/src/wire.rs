@@ -42,6 +42,10 @@ pub(crate) enum Own<'a> {
     Adopt { settings: &'a Settings, traces: bool },
     /// What a setting is.
     Show(&'static str),
+    /// One of the catalog queries.
+    Catalog(&'static str),
+    /// The search_path until the transaction ends, or the next of these.
+    LocalPath(&'a str),
     /// Stands for a prepared statement that the client gives up by name.
     Placeholder,
 }
@@ -64,6 +68,11 @@ impl Own<'_> {
                 format!("{first}RESET ALL; {}", settings.statement().unwrap_or_default()).into()
             }
             Self::Show(name) => format!("SHOW {name}").into(),
+            Self::Catalog(query) => query.into(),
+            Self::LocalPath(path) => {
+                let path = pgcordon_sql::splice::literal(path);
+                format!("SELECT pg_catalog.set_config('search_path', {path}, true)").into()
+            }
             Self::Placeholder => "SELECT 1".into(),
         }
     }

@@ -158,11 +158,12 @@ fn statement_plan(
 
 /// Tables that LOCK and TRUNCATE name, and what CREATE makes, are written qualified.
 fn objects(context: Context<'_>, statement: &Statement, plan: &mut Plan) {
-    if let Some(made) = &statement.made {
+    for made in &statement.made {
         let (schema, name) = (made.schema.clone(), made.name.clone());
         let text = qualified(&schema, &name);
         let name = Some(name);
-        let mark = Mark { offset: 0, schema, name, guard: Guard::Made };
+        let guard = if made.again { Guard::Object } else { Guard::Made };
+        let mark = Mark { offset: 0, schema, name, guard };
         plan.mark(made.range.clone(), text, vec![mark]);
     }
     for access in &statement.accesses {
@@ -207,6 +208,10 @@ impl Outcome<'_> {
                 Ok((Outline::Execute(name.clone()), ClearedStatement { uses, ..plain }))
             }
             Kind::Objects(command) => plain(Outline::Objects(*command), StatementKind::Object),
+            Kind::Define(definition) => {
+                crate::define::admitted(self.context, definition)?;
+                plain(Outline::Define(definition.what), StatementKind::Create)
+            }
             Kind::Utility(_) => Err(Refusal::Verification("a utility statement".to_owned())),
         }
     }
@@ -253,6 +258,9 @@ impl Outcome<'_> {
             }
             Carrier::Create(_) => {
                 granted(self.context, StatementGrant::Create, carrier.name())?;
+                for made in &self.statement.made {
+                    crate::define::makes(self.context, &made.schema, &made.name)?;
+                }
                 ClearedStatement::plain(StatementKind::Create, Effect::None)
             }
         };
@@ -352,6 +360,7 @@ fn bypass(text: &str, parsed: &Parsed<'_>) -> Result<Cleared, Refusal> {
             Outline::Carrier(..)
             | Outline::Execute(_)
             | Outline::Objects(_)
+            | Outline::Define(_)
             | Outline::Utility(Utility::Other(_) | Utility::Show(_) | Utility::Fetch(_)) => {
                 other(StatementKind::Other)
             }
@@ -374,6 +383,8 @@ fn refusal(error: analyze::Error) -> Refusal {
         Error::UnknownColumn { name, offset } => Refusal::UnknownColumn { name, offset },
         Error::AmbiguousColumn { name, offset } => Refusal::AmbiguousColumn { name, offset },
         Error::DeniedColumn { name, offset } => Refusal::ColumnDenied { name, offset },
+        Error::Partial { name, offset } => Refusal::Partial { name, offset },
+        Error::NotGranted { what } => Refusal::StatementDenied { what },
         Error::NotUpdatable { command, view, column, offset } => {
             Refusal::NotUpdatable { command, view, column, offset }
         }

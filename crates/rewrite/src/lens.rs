@@ -4,11 +4,11 @@
 //! Out: [`Seen`] for `sql::analyze`; [`Decision`]s for the edits.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use pgcordon_policy::{ColumnAccess, Command, Coverage, Decision, Denial, Filter};
-use pgcordon_sql::analyze::{Lens, ObjectCommand, Seen, Visibility, WriteKind};
+use pgcordon_policy::{ColumnAccess, Command, Coverage, Decision, Denial, Filter, StatementGrant};
+use pgcordon_sql::analyze::{Held, Hold, Lens, ObjectCommand, Seen, Visibility, WriteKind};
 use pgcordon_sql::catalog::{Oid, RelationId, RelationKind};
 
 use crate::catalog::Visible;
@@ -209,6 +209,33 @@ impl Lens for PolicyLens<'_> {
         }
     }
 
+    fn defines(&self) -> bool {
+        self.context.principal.statements.contains(&StatementGrant::Define)
+    }
+
+    fn holds(&self, relation: RelationId, hold: Hold) -> Held {
+        let found = self.context.snapshot.relation(relation);
+        if is_system(&found.schema) {
+            return Held::Absent;
+        }
+        let named = self.context.policy.coverage(relation) == Coverage::Named;
+        match found.kind {
+            RelationKind::Table | RelationKind::PartitionedTable => {
+                self.with_children(relation, hold)
+            }
+            // Both are made of other relations; nothing can be written there that is not written elsewhere.
+            RelationKind::MaterializedView => self.whole(relation, Hold::Read),
+            RelationKind::View if named => self.whole(relation, Hold::Read),
+            // It holds no rows: whoever can read it knows all of it.
+            RelationKind::View if self.names(relation) => Held::Whole,
+            RelationKind::Sequence | RelationKind::Index => self.serving(found.oid),
+            RelationKind::View
+            | RelationKind::ForeignTable
+            | RelationKind::Toast
+            | RelationKind::CompositeType => Held::Absent,
+        }
+    }
+
     fn object(&self, relation: RelationId, command: ObjectCommand) -> Seen {
         let found = self.context.snapshot.relation(relation);
         if !is_table(found.kind) {
@@ -231,6 +258,76 @@ impl Lens for PolicyLens<'_> {
             }
         }
         self.absent(relation, &denial)
+    }
+}
+
+impl PolicyLens<'_> {
+    /// How much of a table the principal has, its partitions and children left out.
+    fn whole(&self, relation: RelationId, hold: Hold) -> Held {
+        let commands: &[Command] = match hold {
+            Hold::Read => &[Command::Select],
+            Hold::Own => &[Command::Select, Command::Insert, Command::Update, Command::Delete],
+        };
+        let answers: Vec<Held> =
+            commands.iter().map(|command| held(&self.answer(relation, *command))).collect();
+        match answers.iter().all(|held| *held == Held::Whole) {
+            true => Held::Whole,
+            false if answers.iter().all(|held| *held == Held::Absent) => Held::Absent,
+            false => Held::Partly,
+        }
+    }
+
+    /// As [`PolicyLens::whole`], of what goes with it as well.
+    fn with_children(&self, relation: RelationId, hold: Hold) -> Held {
+        let snapshot = self.context.snapshot;
+        let own = self.whole(relation, hold);
+        if hold == Hold::Read || own != Held::Whole {
+            return own;
+        }
+        let mut waiting = snapshot.children(snapshot.relation(relation).oid).to_vec();
+        let mut met = BTreeSet::new();
+        while let Some(child) = waiting.pop() {
+            if !met.insert(child) {
+                continue;
+            }
+            match self.whole(child, hold) {
+                Held::Whole => {}
+                Held::Partly | Held::Absent => return Held::Partly,
+            }
+            waiting.extend(snapshot.children(snapshot.relation(child).oid));
+        }
+        Held::Whole
+    }
+
+    /// An index or a sequence, by all that it serves. One that serves nothing is nobody's.
+    fn serving(&self, oid: Oid) -> Held {
+        let snapshot = self.context.snapshot;
+        let served = snapshot.dependents().iter().filter(|one| one.oid == oid);
+        let served = served.map(|one| snapshot.by_oid(one.relation));
+        let held: Vec<Held> =
+            served.map(|id| id.map_or(Held::Absent, |id| self.holds(id, Hold::Own))).collect();
+        match held.iter().all(|one| *one == Held::Whole) {
+            true if !held.is_empty() => Held::Whole,
+            _ if held.iter().all(|one| *one == Held::Absent) => Held::Absent,
+            _ => Held::Partly,
+        }
+    }
+}
+
+/// Whether a decision leaves nothing out.
+fn held(answer: &Result<Decision, Denial>) -> Held {
+    match answer {
+        Ok(decision) => {
+            let every = decision.using == Filter::All
+                && decision.check == Filter::All
+                && decision.presets.is_empty()
+                && decision.columns.iter().all(|column| *column == ColumnAccess::Clear);
+            if every { Held::Whole } else { Held::Partly }
+        }
+        Err(Denial::NoRule) => Held::Absent,
+        Err(
+            Denial::CommandNotGranted | Denial::MissingAttribute(_) | Denial::BrokenRule { .. },
+        ) => Held::Partly,
     }
 }
 

@@ -8,6 +8,7 @@ mod assign;
 mod catalog;
 mod cleared;
 mod copy;
+mod define;
 mod enforce;
 mod export;
 mod insert;

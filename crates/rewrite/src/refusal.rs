@@ -106,6 +106,20 @@ pub enum Refusal {
         /// Byte offset.
         offset: Option<usize>,
     },
+    /// A definition needs more of a relation than the principal has. 42501.
+    #[error("not every row and column of `{name}` is the principal's")]
+    Partial {
+        /// The relation's name.
+        name: String,
+        /// Byte offset.
+        offset: Option<usize>,
+    },
+    /// A definition would change which rows a rule of the policy is about. 42501.
+    #[error("a rule speaks of `{name}`")]
+    Governed {
+        /// The relation, column or type.
+        name: String,
+    },
     /// A function that is not on the allow-list. 42501.
     #[error("permission denied for function `{name}`")]
     FunctionDenied {
@@ -174,6 +188,8 @@ impl Refusal {
             Self::NotUpdatable { .. } => "not_updatable",
             Self::ColumnDenied { .. } => "column_denied",
             Self::CommandDenied { .. } => "command_denied",
+            Self::Partial { .. } => "partial",
+            Self::Governed { .. } => "governed",
             Self::FunctionDenied { .. } => "function_denied",
             Self::OperatorDenied { .. } => "operator_denied",
             Self::StatementDenied { .. } => "statement_denied",
@@ -227,6 +243,18 @@ impl Refusal {
             Self::CommandDenied { name, offset } => {
                 ("42501", format!("permission denied for table {name}"), "", *offset)
             }
+            Self::Partial { name, offset } => (
+                "42501",
+                format!("permission denied for table {name}"),
+                "Defining it takes every row and column, to see and to change.",
+                *offset,
+            ),
+            Self::Governed { name } => (
+                "42501",
+                format!("permission denied: the policy's rules speak of \"{name}\""),
+                "This would change which rows they are about. An operator has to do it.",
+                None,
+            ),
             Self::FunctionDenied { name, offset } => {
                 ("42501", format!("permission denied for function {name}"), "", *offset)
             }

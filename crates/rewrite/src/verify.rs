@@ -9,6 +9,7 @@
 //!   that the analysis knew for a CTE; or inside a predicate of the policy's, and qualified.
 //! - A filtered scan is a plain SELECT, and its whole condition stands in the edit that names the relation.
 //! - A write sets no other columns than those decided, and a reference to its target that was to be replaced is.
+//! - CASCADE was taken out.
 //! - Each function and operator that the client named is built-in and on the allow-list, or allowed by the policy.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,9 @@ impl Check<'_> {
         // The walker meets the source of `SET (a, b) = (SELECT …)` once for each column.
         let mut met = BTreeSet::new();
         for statement in census {
+            if statement.cascade {
+                return Err(fault("what is dropped takes with it what was not planned"));
+            }
             for named in &statement.relations {
                 if self.relation(named)? {
                     met.insert(named.offset);

@@ -45,6 +45,13 @@ fn relations_made_of_queries() {
     check("create_granted", "max", include_str!("cases/create.sql"));
 }
 
+/// CREATE, ALTER, DROP: by a person who may not, and by one who may, of what they hold whole.
+#[test]
+fn definitions() {
+    check("definitions", "max", include_str!("cases/definitions.sql"));
+    check("definitions_granted", "dora", include_str!("cases/definitions.sql"));
+}
+
 /// LOCK and TRUNCATE: the first may truncate only what is all theirs.
 #[test]
 fn commands_on_whole_tables() {

@@ -7,6 +7,8 @@
 //! - Shares no walking code with `analyze`: the walker is PostgreSQL's `raw_expression_tree_walker`.
 //! - Resolves nothing: it reports names as they stand.
 
+mod definition;
+
 use std::collections::HashMap;
 
 use pg_raw_parse::walk::{Recurse, walk_manual};
@@ -112,6 +114,8 @@ pub struct Census {
     pub functions: Vec<Called>,
     /// Operators.
     pub operators: Vec<Called>,
+    /// It says CASCADE of what it drops.
+    pub cascade: bool,
 }
 
 /// Takes the census of a text.
@@ -122,11 +126,11 @@ pub fn read(text: &str) -> Result<Vec<Census>, Error> {
     stacker::maybe_grow(1024 * 1024, 64 * 1024 * 1024, || {
         let parsed = Parsed::new(text, Limits::CENSUS)?;
         let statements = parsed.statements()?.into_iter();
-        statements.map(|(_, node)| statement(node)).collect()
+        statements.map(|(range, node)| statement(&parsed, range.start, node)).collect()
     })
 }
 
-fn statement(node: Node<'_>) -> Result<Census, Error> {
+fn statement(parsed: &Parsed<'_>, start: usize, node: Node<'_>) -> Result<Census, Error> {
     let outline = crate::analyze::outline_of(node)?;
     let mut counter = Counter::default();
     match node {
@@ -172,6 +176,9 @@ fn statement(node: Node<'_>) -> Result<Census, Error> {
                 }
             }
         }
+        other if crate::analyze::definition(other).is_some() => {
+            definition::definition(&mut counter, parsed, start, other)?;
+        }
         // Utility statements name no relation; the grammar's walker does not know them.
         _ => {}
     }
@@ -185,6 +192,7 @@ struct Counter {
     functions: Vec<Called>,
     operators: Vec<Called>,
     places: HashMap<usize, Place>,
+    cascade: bool,
 }
 
 impl Counter {
@@ -321,6 +329,7 @@ impl Counter {
             columns: self.columns,
             functions: self.functions,
             operators: self.operators,
+            cascade: self.cascade,
         }
     }
 }

@@ -59,6 +59,20 @@ pub enum Error {
         /// Where.
         offset: Option<usize>,
     },
+    /// A relation of which a definition needs more than the reader has. 42501
+    #[error("not every row and column of `{name}` is the reader's")]
+    Partial {
+        /// As spelled.
+        name: String,
+        /// Where.
+        offset: Option<usize>,
+    },
+    /// A kind of statement that the reader has no grant for. 42501
+    #[error("{what} is not granted")]
+    NotGranted {
+        /// The kind.
+        what: &'static str,
+    },
     /// A view, or a column of one, that PostgreSQL would not write through. 55000, of a column 0A000
     #[error("cannot {command} view `{view}`")]
     NotUpdatable {
@@ -115,11 +129,12 @@ impl Error {
             | Self::UnknownColumn { offset, .. }
             | Self::AmbiguousColumn { offset, .. }
             | Self::DeniedColumn { offset, .. }
+            | Self::Partial { offset, .. }
             | Self::NotUpdatable { offset, .. }
             | Self::UnknownType { offset, .. }
             | Self::Function { offset, .. }
             | Self::Operator { offset, .. } => *offset,
-            Self::Limit { .. } => None,
+            Self::Limit { .. } | Self::NotGranted { .. } => None,
         }
     }
 

@@ -214,6 +214,32 @@ impl<'a> Parsed<'a> {
         Ok(last)
     }
 
+    /// The bytes of a dotted name that starts at that token and is spelled as the tree says.
+    pub(crate) fn spelled_name(&self, token: usize, parts: &[&str]) -> Result<Range<usize>, Error> {
+        let last = self.name_end(token, parts.len())?;
+        for (index, part) in parts.iter().enumerate() {
+            let word = self.word(token + 2 * index);
+            let spelled = match self.tokens[token + 2 * index].kind {
+                TokenKind::Identifier => lex::fold(word),
+                TokenKind::QuotedIdentifier => lex::unquote_identifier(word),
+                _ => return Err(disagreement(self.start(token))),
+            };
+            if spelled != *part {
+                return Err(disagreement(self.start(token)));
+            }
+        }
+        Ok(self.start(token)..self.end(last))
+    }
+
+    /// The token behind a comma.
+    pub(crate) fn behind_comma(&self, token: usize) -> Result<usize, Error> {
+        if self.is(token, TokenKind::Comma) {
+            return Ok(token + 1);
+        }
+        let offset = self.tokens.get(token).map_or(self.text.len(), |token| token.start as usize);
+        Err(disagreement(offset))
+    }
+
     fn is_name(&self, token: usize) -> bool {
         self.is(token, TokenKind::Identifier)
             || self.is(token, TokenKind::QuotedIdentifier)

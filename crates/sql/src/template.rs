@@ -133,6 +133,31 @@ pub fn check_syntax(text: &str, purpose: Purpose) -> Result<Vec<String>, Vec<Pro
     Ok(source.placeholders)
 }
 
+/// What an expression names, whatever the catalog holds.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Mentioned {
+    /// What its sub-selects name, as schema (`public` where none is written) and name; names of CTEs among them.
+    pub relations: Vec<(String, String)>,
+    /// Every identifier and keyword.
+    pub words: Vec<String>,
+}
+
+/// Names in an expression; none where it is wrong.
+#[must_use]
+pub fn mentioned(text: &str, purpose: Purpose) -> Mentioned {
+    let Ok(source) = Source::read(text, purpose, None) else { return Mentioned::default() };
+    let Ok(parsed) = source.parse() else { return Mentioned::default() };
+    let Ok(node) = source.only_expression(&parsed) else { return Mentioned::default() };
+    let mut relations = Vec::new();
+    pg_raw_parse::walk::walk(node, |node| {
+        if let Node::RangeVar(relation) = node {
+            let schema = relation.schemaname().unwrap_or("public").to_owned();
+            relations.push((schema, relation.relname().unwrap_or_default().to_owned()));
+        }
+    });
+    Mentioned { relations, words: parsed.identifiers() }
+}
+
 /// Compiles an expression for `relation`: resolves and qualifies every name in it.
 ///
 /// Unqualified relations are looked for in schema `public`.
@@ -340,6 +365,8 @@ impl Source {
             | Error::UnknownColumn { .. }
             | Error::AmbiguousColumn { .. }
             | Error::DeniedColumn { .. }
+            | Error::Partial { .. }
+            | Error::NotGranted { .. }
             | Error::NotUpdatable { .. }
             | Error::UnknownType { .. }
             | Error::Limit { .. } => "",

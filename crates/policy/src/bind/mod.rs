@@ -12,6 +12,7 @@ mod assign;
 mod fit;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use pgcordon_sql::catalog::{Relation, RelationId, RelationKind, Snapshot};
 
@@ -38,7 +39,11 @@ impl Policy {
     ) -> (BoundPolicy, Vec<Mistake>) {
         let mut report = Report::default();
         self.report_unknown(snapshot, &mut report);
-        let mut bound = BoundPolicy { functions: self.function_names(), ..BoundPolicy::default() };
+        let mut bound = BoundPolicy {
+            functions: self.function_names(),
+            reach: Arc::clone(&self.reach),
+            ..BoundPolicy::default()
+        };
         let mut assigner = Assigner::new(self, snapshot, now);
         let mut misfits = Misfits::default();
         for (id, relation) in snapshot.relations().filter(|(_, relation)| takes_rules(relation)) {

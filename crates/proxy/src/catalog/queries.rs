@@ -2,6 +2,24 @@
 //!
 //! Operators are those of `pg_catalog`, which an empty path searches alone.
 
+/// All queries that a catalog is made of, in the order in which `of_answers` reads them.
+pub(super) const ALL: [&str; 14] = [
+    SERVER,
+    FINGERPRINT,
+    SCHEMAS,
+    RAISED,
+    COLUMNS,
+    RELATIONS,
+    FUNCTIONS,
+    OPERATORS,
+    TYPES,
+    BARRIERS,
+    WRITING,
+    GROUPABLE,
+    FIELD_CALLS,
+    DEPENDENTS,
+];
+
 /// Version, real database name, whether the role is a superuser.
 pub(super) const SERVER: &str = "
 SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4,

@@ -205,6 +205,7 @@ fn identify(shared: &Shared, startup: &Startup) -> Result<Who, Report> {
         principal,
         database,
         state,
+        private: None,
         mark: shared.mark.clone(),
         max_statement_bytes: shared.config.limits.max_statement_bytes,
         long_texts: shared.long_texts.clone(),

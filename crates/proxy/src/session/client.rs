@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use pgcordon_policy::ConnectDenial;
@@ -17,9 +18,14 @@ use pgcordon_rewrite::{ClearedStatement, StatementKind};
 use super::names::{Form, Prepared, Slot};
 use super::pending::{Asks, Pending};
 use super::{Batch, End, HIGH_WATER, Session};
+use crate::catalog;
 use crate::frame::{Frame, Step};
 use crate::message::{self, Report, Status};
+use crate::upstream::UpstreamError;
 use crate::wire::Own;
+
+/// Longest look at the catalog within a transaction.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the next message has to wait for.
 ///
@@ -33,6 +39,7 @@ use crate::wire::Own;
 /// | no                    | any other                 | no upstream connection           | `Hold`        |
 /// | no                    | any other                 | answers due that change meanings | `WaitFlushed` |
 /// | no                    | any other                 | path or settings unknown         | `Ask`         |
+/// | no                    | any other                 | catalog changed                  | `Learn`       |
 /// | no                    | any other                 | none of these                    | `Take`        |
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Gate {
@@ -43,6 +50,8 @@ enum Gate {
     /// A connection must be taken first.
     Hold,
     Ask(Asks),
+    /// The catalog must be read: it has changed, within the open transaction or by one of this session's that has ended.
+    Learn,
 }
 
 impl Session {
@@ -65,6 +74,10 @@ impl Session {
                 Gate::Ask(asks) => {
                     self.ask(asks);
                     return Ok(taken);
+                }
+                Gate::Learn => {
+                    Box::pin(self.learn_catalog()).await?;
+                    continue;
                 }
             }
             match self.decoder.next(&mut self.client.inbound)? {
@@ -103,10 +116,13 @@ impl Session {
     }
 
     fn gate_of_statements(&self) -> Gate {
-        let asks = if self.reapply {
-            Asks::Settings
-        } else if self.path.is_uncertain() && !self.who.is_bypass() {
-            Asks::SearchPath
+        let restricted = !self.who.is_bypass();
+        let next = if self.reapply {
+            Gate::Ask(Asks::Settings)
+        } else if self.path.is_uncertain() && restricted {
+            Gate::Ask(Asks::SearchPath)
+        } else if restricted && (self.catalog_touched || self.who.is_outdated()) {
+            Gate::Learn
         } else {
             return Gate::Take;
         };
@@ -115,8 +131,32 @@ impl Session {
         match (self.queue.is_empty(), self.status) {
             (false, _) => Gate::WaitFlushed,
             (true, Status::Failed) => Gate::Take,
-            (true, Status::Idle | Status::Transaction) => Gate::Ask(asks),
+            (true, Status::Idle | Status::Transaction) => next,
         }
+    }
+
+    /// Within a transaction PostgreSQL is asked on the session's own connection: nobody else sees its changes yet.
+    async fn learn_catalog(&mut self) -> Result<(), End> {
+        self.catalog_touched = false;
+        if self.status == Status::Idle && self.batch == Batch::Closed {
+            self.who.database.refresh().await;
+            return self.refresh_who();
+        }
+        let path = self.path.shown().to_owned();
+        let reading = tokio::time::timeout(READ_TIMEOUT, self.upstream().catalog(&path)).await;
+        let answers = match reading {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(UpstreamError::Server(message))) => {
+                return Err(End::Fault(format!("the catalog could not be read: {message}")));
+            }
+            Ok(Err(_)) | Err(_) => return Err(End::UpstreamGone),
+        };
+        let loaded = catalog::of_answers(answers)
+            .map_err(|error| End::Fault(format!("the catalog could not be read: {error}")))?;
+        self.who.adopt(loaded.snapshot);
+        let user = &self.who.database.upstream.user;
+        self.path.resolve(&self.who.state.snapshot, user);
+        Ok(())
     }
 
     /// Makes PostgreSQL answer everything pending, without ending the batch.
@@ -253,7 +293,7 @@ impl Session {
             self.has_set |= prepared.sets;
             self.unsettled |= self.has_set && prepared.may_set();
         }
-        self.queue.push(pending, self.path.is_touched());
+        self.queue.push(pending, self.path.is_touched() || self.who.private.is_some());
     }
 
     /// Judges a text with the newest policy and catalog.

@@ -83,6 +83,8 @@ impl Session {
         match statement.kind {
             StatementKind::Transaction if tag.starts_with(b"ROLLBACK") => {
                 self.path.rolled_back();
+                // What the transaction has changed of the catalog may be undone.
+                self.catalog_touched |= self.who.private.is_some();
                 // After ROLLBACK TO the transaction lives again.
                 if self.status == Status::Failed {
                     self.status = Status::Transaction;

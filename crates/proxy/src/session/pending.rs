@@ -166,6 +166,7 @@ impl Pending {
         };
         statements.iter().any(|statement| {
             statement.effect != Effect::None
+                || statement.kind == StatementKind::Create
                 || (path_touched && statement.kind == StatementKind::Transaction)
         })
     }

@@ -420,8 +420,12 @@ impl Session {
                 self.names.drop_portals();
                 self.said.clear();
             }
-            if std::mem::take(&mut self.catalog_touched) {
+            // Others may see now what only this session saw.
+            self.catalog_touched |= self.who.private.take().is_some();
+            if self.catalog_touched {
                 self.who.database.refresh_soon();
+                // Others wait for the look before their next statement.
+                self.catalog_touched = !self.who.is_bypass();
             }
         }
         if !ours {

@@ -13,8 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pgcordon_policy::{ConnectDenial, Principal};
+use pgcordon_policy::{ConnectDenial, Policy, Principal};
 use pgcordon_rewrite::{Cleared, Context, Mark, Refusal, enforce};
+use pgcordon_sql::catalog::Snapshot;
 use tokio::sync::Semaphore;
 
 use super::path::SearchPath;
@@ -22,7 +23,7 @@ use crate::event::{Event, RefusalId, emit};
 use crate::judged::Judged;
 use crate::message::{Report, Severity};
 use crate::plans::Key;
-use crate::state::{Database, State};
+use crate::state::{Database, State, client_names};
 
 /// Longer texts are judged on a thread of their own: a session's thread serves others, who would wait.
 pub(super) const LONG: usize = 8 * 1024;
@@ -33,6 +34,9 @@ pub(crate) struct Who {
     pub(crate) principal: Arc<Principal>,
     pub(crate) database: Arc<Database>,
     pub(crate) state: Arc<State>,
+    /// The state is this session's own: its open transaction has changed the catalog, which nobody else sees yet. Holds
+    /// what everybody else had by then.
+    pub(crate) private: Option<Arc<State>>,
     pub(crate) mark: Arc<Mark>,
     pub(crate) max_statement_bytes: usize,
     /// Places for judging long texts, shared by all sessions.
@@ -60,10 +64,33 @@ impl Who {
         if self.database.is_newest(&self.state) {
             return Ok(false);
         }
-        let state = self.database.state();
+        let mut state = self.database.state();
+        if self.private.is_some() {
+            if Arc::ptr_eq(&state.policy, &self.state.policy) {
+                return Ok(false);
+            }
+            state = self.bound(&state.policy, &self.state.snapshot);
+        }
         self.principal = state.principal(&self.principal.identity, &self.principal.database)?;
         self.state = state;
         Ok(true)
+    }
+
+    fn bound(&self, policy: &Arc<Policy>, snapshot: &Arc<Snapshot>) -> Arc<State> {
+        let names = client_names(policy, &self.database.upstream.name, snapshot.database());
+        // Mistakes were reported when the policy was loaded; rules that do not fit refuse.
+        Arc::new(State::bind(policy, snapshot, &names).0)
+    }
+
+    /// Goes on with the catalog as the session's open transaction sees it.
+    pub(super) fn adopt(&mut self, snapshot: Snapshot) {
+        self.private = Some(self.database.state());
+        self.state = self.bound(&self.state.policy, &Arc::new(snapshot));
+    }
+
+    /// Whether somebody else has changed the catalog since the session's own look at it.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.private.as_ref().is_some_and(|shared| !self.database.is_newest(shared))
     }
 
     /// Judges a text; a relation or column that nobody knows may be newer than the snapshot.
@@ -98,6 +125,7 @@ impl Who {
         if let Err(Refused::Refusal(
             Refusal::UnknownRelation { .. } | Refusal::UnknownColumn { .. },
         )) = &outcome
+            && self.private.is_none()
         {
             self.database.refresh().await;
             // A person who may not connect any more is met at their next statement.

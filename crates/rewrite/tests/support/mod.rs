@@ -31,6 +31,13 @@ public.v_payroll=view: id int4
 pg_catalog.pg_authid: oid int4, rolname text
 pg_catalog.pg_am: oid int4, amname text
 pg_catalog.pg_type: oid int4, typname text, typrelid int4, typelem int4, typacl text, typdefaultbin text
+public.tasks: id int4, owner text, body text, salary numeric
+public.plain: id int4, body text
+public.read_only: id int4
+public.archive: id int4
+public.archive_2024<public.archive: id int4
+staging.raw: id int4, body text
+staging.walled: id int4, tenant_id int4
 ";
 
 /// The policy of the cases.
@@ -131,7 +138,7 @@ pub(crate) fn snapshot() -> Snapshot {
     Snapshot::new(SnapshotParts {
         server_version: 150_018,
         database: "shop".to_owned(),
-        schemas: vec!["public".to_owned()],
+        schemas: vec!["public".to_owned(), "staging".to_owned()],
         writing: writing(&relations),
         relations,
         functions: vec![Function {

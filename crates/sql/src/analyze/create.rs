@@ -49,6 +49,8 @@ pub struct NewRelation {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// The name stands for what is made elsewhere in the statement, or for nothing at all.
+    pub again: bool,
 }
 
 /// What is made, under which name, of which query; `None` for a statement of another kind.
@@ -100,11 +102,15 @@ impl<'a> Walker<'a> {
         if !self.out.writes.is_empty() {
             return Err(Error::unsupported(format!("{what} with a write in WITH"), -1));
         }
-        self.out.made = Some(new);
+        self.out.made.push(new);
         Ok(Kind::Carrier(Carrier::Create(made), Box::new(Kind::Select)))
     }
 
-    fn new_relation(&self, name: &nodes::RangeVar, what: &str) -> Result<NewRelation, Error> {
+    pub(super) fn new_relation(
+        &self,
+        name: &nodes::RangeVar,
+        what: &str,
+    ) -> Result<NewRelation, Error> {
         let refuse = |problem: &str| Error::unsupported(format!("{what} {problem}"), name.location);
         let relname = name.relname().unwrap_or_default();
         if relname.starts_with(RESERVED_PREFIX) {
@@ -130,7 +136,8 @@ impl<'a> Walker<'a> {
         }
         let parts = 1 + usize::from(name.schemaname().is_some());
         let range = self.parsed.relation_range(name.location, parts)?;
-        Ok(NewRelation { range, schema: schema.to_owned(), name: relname.to_owned() })
+        let (schema, name) = (schema.to_owned(), relname.to_owned());
+        Ok(NewRelation { range, schema, name, again: false })
     }
 
     /// Whether INTO may stand in that SELECT.

@@ -180,7 +180,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The bytes of a call and of each of its arguments.
-    fn arguments(
+    pub(super) fn arguments(
         &self,
         call: &nodes::FuncCall,
     ) -> Result<(Range<usize>, Vec<Range<usize>>), Error> {
@@ -459,7 +459,7 @@ fn constant(node: Node<'_>) -> Option<&str> {
 
 /// The parts of a name in a string, as `stringToQualifiedNameList` reads them; `None` for an OID, for what is no name,
 /// and for white space: PostgreSQL decides on these.
-fn split_name(text: &str) -> Option<Vec<String>> {
+pub(super) fn split_name(text: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = text;
     loop {

@@ -19,6 +19,7 @@ mod conflict;
 mod constant;
 mod copy;
 mod create;
+mod definition;
 mod expression;
 mod from;
 mod insert;
@@ -54,6 +55,8 @@ pub use constant::{Bind, Free};
 pub use copy::CopyIn;
 pub(crate) use create::creation;
 pub use create::{Made, NewRelation};
+pub(crate) use definition::definition;
+pub use definition::{ABSENT_SCHEMA, Change as DefinitionChange, Definition, Held, Hold};
 pub use insert::{InsertSource, ValueRow};
 pub use lookup::{Form, Guard, SettingUse, Wanted, readable_view};
 pub use merge::{Action, When};
@@ -96,6 +99,11 @@ pub trait Lens {
     fn target(&self, relation: RelationId, kind: WriteKind) -> Seen;
     /// As a whole table under a command; [`Seen::Expand`] for what is no table.
     fn object(&self, relation: RelationId, command: ObjectCommand) -> Seen;
+    /// Whether the reader may define what the database holds (CREATE TABLE and its kin).
+    fn defines(&self) -> bool;
+    /// How much of a relation the reader has, of what a definition needs. An index or sequence is held by whoever holds
+    /// what it serves.
+    fn holds(&self, relation: RelationId, hold: Hold) -> Held;
     /// Whether the reader may know of the relation: that it exists, its name, its OID. Also of indexes and sequences.
     fn names(&self, relation: RelationId) -> bool;
     /// Whether the reader may know of a type outside `pg_catalog`.
@@ -109,7 +117,7 @@ pub enum Role {
     Scan(Scan),
     /// The relation that a write changes.
     Target,
-    /// A table that LOCK or TRUNCATE names.
+    /// A table that LOCK or TRUNCATE names, or anything that a definition does.
     Object,
 }
 
@@ -234,6 +242,8 @@ pub enum Kind {
     Execute(String),
     /// LOCK TABLE, TRUNCATE.
     Objects(ObjectCommand),
+    /// CREATE, ALTER, DROP and their kin.
+    Define(Definition),
     /// Transaction control, settings and their kin.
     Utility(Utility),
 }
@@ -268,8 +278,8 @@ pub struct Statement {
     pub calls: Vec<Call>,
     /// Byte offsets of calls of built-in functions that give something else each time.
     pub drawn: Vec<usize>,
-    /// The relation that it makes.
-    pub made: Option<NewRelation>,
+    /// The relations that it makes, and names that are not of the catalog.
+    pub made: Vec<NewRelation>,
     /// Primary keys that stand in GROUP BY.
     pub group_keys: Vec<GroupKey>,
     /// System columns (`ctid` and kin) that are asked for.
@@ -323,6 +333,7 @@ pub struct Names<'a> {
 pub fn analyze(parsed: &Parsed<'_>, names: Names<'_>) -> Result<Analysis, Error> {
     let mut statements = Vec::with_capacity(1);
     let mut path = Path::Session(names.search_path);
+    let mut redefined = Redefined::default();
     for (range, node) in parsed.statements()? {
         let start = range.start;
         let search_path = match &path {
@@ -334,12 +345,58 @@ pub fn analyze(parsed: &Parsed<'_>, names: Names<'_>) -> Result<Analysis, Error>
                 return Err(Error::Unsupported { what: what.to_owned(), offset: Some(start) });
             }
         };
-        let found = statement(parsed, range, node, Names { search_path, ..names }, 0)?;
+        let found = statement(parsed, range, node, Names { search_path, ..names }, 0);
+        let found = found.map_err(|error| redefined.explain(error))?;
+        redefined.untouched(&found, names.snapshot)?;
+        redefined.note(&found, names.snapshot);
         path.keeps(&found)?;
         path = path.after(&found.kind);
         statements.push(found);
     }
     Ok(Analysis { statements })
+}
+
+/// Names that statements of one text have given a new meaning: the catalog that later ones are read by does not know it.
+#[derive(Default)]
+struct Redefined(BTreeSet<String>);
+
+impl Redefined {
+    fn note(&mut self, statement: &Statement, snapshot: &Snapshot) {
+        let made = statement.made.iter().filter(|made| made.schema != ABSENT_SCHEMA);
+        self.0.extend(made.map(|made| made.name.clone()));
+        let Kind::Define(definition) = &statement.kind else { return };
+        let held = statement.accesses.iter().map(|access| snapshot.relation(access.relation));
+        self.0.extend(held.map(|relation| relation.name.clone()));
+        for change in &definition.changes {
+            if let DefinitionChange::Renames { name, .. } = change {
+                self.0.insert(name.clone());
+            }
+        }
+    }
+
+    fn untouched(&self, statement: &Statement, snapshot: &Snapshot) -> Result<(), Error> {
+        let mut named = statement
+            .accesses
+            .iter()
+            .map(|access| (snapshot.relation(access.relation).name.as_str(), access.range.start));
+        match named.find(|(name, _)| self.0.contains(*name)) {
+            None => Ok(()),
+            Some((name, offset)) => Err(Self::error(name, Some(offset))),
+        }
+    }
+
+    /// What is not known may be what an earlier statement makes.
+    fn explain(&self, error: Error) -> Error {
+        let Error::UnknownRelation { name, offset } = &error else { return error };
+        let last = name.rsplit('.').next().unwrap_or_default();
+        if self.0.contains(last) { Self::error(last, *offset) } else { error }
+    }
+
+    fn error(name: &str, offset: Option<usize>) -> Error {
+        let what =
+            format!("using \"{name}\" in one message with an earlier statement that defines it");
+        Error::Unsupported { what, offset }
+    }
 }
 
 /// The search_path between the statements of one text.
@@ -364,6 +421,7 @@ impl Path<'_> {
             | Kind::CopyOut(_)
             | Kind::Execute(_)
             | Kind::Objects(_)
+            | Kind::Define(_)
             | Kind::Utility(_) => false,
         };
         match self {
@@ -480,7 +538,7 @@ impl<'a> Walker<'a> {
             names: Vec::new(),
             calls: Vec::new(),
             drawn: Vec::new(),
-            made: None,
+            made: Vec::new(),
             group_keys: Vec::new(),
             system_uses: Vec::new(),
             whole_rows: Vec::new(),
@@ -552,6 +610,7 @@ impl<'a> Walker<'a> {
             Node::CopyStmt(copy) => self.copy(copy)?,
             Node::ExecuteStmt(execute) => self.execute(execute)?,
             Node::LockStmt(_) | Node::TruncateStmt(_) => self.objects(node)?,
+            _ if definition(node).is_some() => self.define(node)?,
             Node::DeclareCursorStmt(_) | Node::PrepareStmt(_) | Node::ExplainStmt(_) => {
                 match self.carrier(node)? {
                     Some(kind) => kind,
@@ -609,6 +668,14 @@ impl Lens for Everything<'_> {
 
     fn object(&self, _: RelationId, _: ObjectCommand) -> Seen {
         Seen::Absent
+    }
+
+    fn defines(&self) -> bool {
+        false
+    }
+
+    fn holds(&self, _: RelationId, _: Hold) -> Held {
+        Held::Absent
     }
 
     fn names(&self, _: RelationId) -> bool {

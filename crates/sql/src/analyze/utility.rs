@@ -263,15 +263,10 @@ pub(super) fn statement_name(node: Node<'_>) -> &'static str {
         Node::ListenStmt(_) => "LISTEN",
         Node::NotifyStmt(_) => "NOTIFY",
         Node::UnlistenStmt(_) => "UNLISTEN",
-        Node::CreateStmt(_) => "CREATE TABLE",
         Node::CreateTableAsStmt(_) => "CREATE TABLE AS",
         Node::ViewStmt(_) => "CREATE VIEW",
-        Node::IndexStmt(_) => "CREATE INDEX",
         Node::CreateFunctionStmt(_) => "CREATE FUNCTION",
-        Node::AlterTableStmt(_) => "ALTER TABLE",
-        Node::DropStmt(_) => "DROP",
         Node::GrantStmt(_) => "GRANT",
-        Node::VacuumStmt(_) => "VACUUM or ANALYZE",
         Node::ConstraintsSetStmt(_) => "SET CONSTRAINTS by name",
         Node::CheckPointStmt(_) => "CHECKPOINT",
         Node::LoadStmt(_) => "LOAD",
@@ -298,6 +293,8 @@ pub enum Outline {
     Execute(String),
     /// LOCK TABLE, TRUNCATE.
     Objects(ObjectCommand),
+    /// CREATE, ALTER, DROP and their kin, as they are called in an error.
+    Define(&'static str),
     /// Anything else.
     Utility(Utility),
 }
@@ -328,10 +325,11 @@ pub(crate) fn outline_of(node: Node<'_>) -> Result<Outline, Error> {
         Node::ExecuteStmt(execute) => {
             Outline::Execute(execute.name().unwrap_or_default().to_owned())
         }
-        other => match (carried(other), object_command(other)) {
-            (Some((carrier, inner)), _) => Outline::Carrier(carrier, Box::new(outline_of(inner)?)),
-            (None, Some((command, _))) => Outline::Objects(command),
-            (None, None) => Outline::Utility(utility(other)?),
+        other => match (carried(other), object_command(other), super::definition(other)) {
+            (Some((carrier, inner)), ..) => Outline::Carrier(carrier, Box::new(outline_of(inner)?)),
+            (None, Some((command, _)), _) => Outline::Objects(command),
+            (None, None, Some(what)) => Outline::Define(what),
+            (None, None, None) => Outline::Utility(utility(other)?),
         },
     })
 }
