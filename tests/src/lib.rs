@@ -8,13 +8,16 @@
 //! - Nothing listens anywhere but on loopback, and every wait has a deadline.
 
 pub mod answer;
+pub mod authority;
 pub mod cluster;
 pub mod compare;
+pub mod gates;
 pub mod generate;
 pub mod process;
 pub mod proxy;
 pub mod script;
 pub mod stage;
+pub mod tokens;
 pub mod twin;
 pub mod wire;
 

@@ -1,4 +1,4 @@
-//! A raw client of PostgreSQL's protocol 3.0, for what no driver would send.
+//! A raw client of PostgreSQL's protocol 3.0, plain or over TLS, for what no driver would send.
 //!
 //! In:  frames, good or bad.
 //! Out: the server's messages as they came.
@@ -8,7 +8,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 
@@ -26,10 +30,51 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
+/// What a connection runs over.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct Client {
-    stream: TcpStream,
+    stream: Stream,
     /// Process id and secret key for cancelling; empty before BackendKeyData.
     pub key: Vec<u8>,
     /// ParameterStatus so far, in order.
@@ -47,10 +92,31 @@ impl Client {
     }
 
     fn try_open(port: u16) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(SILENCE))?;
-        stream.set_write_timeout(Some(SILENCE))?;
-        stream.set_nodelay(true)?;
+        let stream = Stream::Plain(connect(port)?);
+        Ok(Self { stream, key: Vec::new(), parameters: Vec::new() })
+    }
+
+    /// Opens a connection and encrypts it.
+    ///
+    /// # Errors
+    /// When nobody listens, the server has no TLS, or the handshake fails.
+    ///
+    /// # Panics
+    /// Never: the address is one.
+    pub fn open_tls(port: u16, config: Arc<ClientConfig>) -> std::io::Result<Self> {
+        let mut socket = connect(port)?;
+        socket.write_all(&[8_u32.to_be_bytes(), 80_877_103_u32.to_be_bytes()].concat())?;
+        let mut answer = [0; 1];
+        socket.read_exact(&mut answer)?;
+        if answer != *b"S" {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        let host = ServerName::try_from("127.0.0.1").expect("an address");
+        let mut session = ClientConnection::new(config, host).map_err(std::io::Error::other)?;
+        while session.is_handshaking() {
+            session.complete_io(&mut socket)?;
+        }
+        let stream = Stream::Tls(Box::new(StreamOwned::new(session, socket)));
         Ok(Self { stream, key: Vec::new(), parameters: Vec::new() })
     }
 
@@ -132,7 +198,8 @@ impl Client {
     /// # Errors
     /// When the server closed the connection.
     pub fn send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.stream.write_all(bytes)
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// Sends one frame. A closed connection shows at the next receive.
@@ -142,7 +209,7 @@ impl Client {
 
     /// Ends the sending half.
     pub fn finish(&self) {
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        let _ = self.stream.socket().shutdown(std::net::Shutdown::Write);
     }
 
     /// The next message; nothing when the server closed the connection.
@@ -302,6 +369,14 @@ impl Message {
     pub fn text(&self) -> String {
         lossy(&self.body).trim_end_matches(['\0', '\n']).to_owned()
     }
+}
+
+fn connect(port: u16) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(SILENCE))?;
+    stream.set_write_timeout(Some(SILENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn lossy(bytes: &[u8]) -> String {

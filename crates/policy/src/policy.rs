@@ -155,6 +155,19 @@ impl Policy {
         self.people.attributes.keys().map(String::as_str)
     }
 
+    /// Whether an attribute of that name holds several values.
+    #[must_use]
+    pub fn is_list(&self, attribute: &str) -> bool {
+        self.people.attributes.get(attribute).is_some_and(|kind| kind.list)
+    }
+
+    /// Whether the policy files give a user that role, themselves, by a group or by inclusion.
+    #[must_use]
+    pub fn has_role(&self, user: &str, role: &str) -> bool {
+        let person = self.people.person(&Identity::named(user));
+        person.is_some_and(|person| person.roles.contains_key(role))
+    }
+
     /// What deserves a look at `now` and is no mistake.
     #[must_use]
     pub fn notes(&self, now: Moment) -> Vec<Mistake> {

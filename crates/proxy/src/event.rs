@@ -126,6 +126,20 @@ pub enum Event<'a> {
         /// File, line, column, problem, hint.
         mistake: &'a str,
     },
+    /// Keys for tokens were fetched.
+    KeysLoaded {
+        /// Where from.
+        url: &'a str,
+        /// How many can be used.
+        keys: usize,
+    },
+    /// They could not be; the old ones stay for a while.
+    KeysFailed {
+        /// Where from.
+        url: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
     /// A cancel request was passed on, or was not.
     Cancelled {
         /// Whether its key was known.
@@ -171,6 +185,8 @@ pub(crate) fn emit(event: &Event<'_>) {
         Event::RuleBroken { mistake } => error!(mistake, "rule does not fit the catalog"),
         Event::PolicyLoaded => info!("policy loaded"),
         Event::PolicyRejected { mistake } => error!(mistake, "policy rejected, the old one stays"),
+        Event::KeysLoaded { url, keys } => info!(url, keys, "keys for tokens fetched"),
+        Event::KeysFailed { url, reason } => warn!(url, reason, "keys for tokens not fetched"),
         Event::Cancelled { known } => info!(known, "cancel request"),
         Event::UpstreamDropped { reason } => warn!(reason, "upstream connection dropped"),
         Event::Draining { sessions } => info!(sessions, "draining"),

@@ -116,6 +116,17 @@ impl Link {
         self.stream
     }
 
+    /// The peer's certificate in DER, which the TLS handshake has verified.
+    pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
+        match &self.stream {
+            Stream::Tls(stream) => {
+                let chain = stream.get_ref().1.peer_certificates()?;
+                chain.first().map(AsRef::as_ref)
+            }
+            Stream::Plain(_) | Stream::Unix(_) | Stream::Closed => None,
+        }
+    }
+
     /// Reads once; ready with the number of bytes, 0 at the end of the stream.
     pub(crate) fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let read = if self.bulk {

@@ -24,13 +24,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::auth::Impostor;
+use crate::auth::throttle::Throttle;
+use crate::auth::{Impostor, Ways, WaysError};
 use crate::cancel::Cancels;
 use crate::catalog::CatalogError;
 use crate::config::Config;
 use crate::event::{Event, emit};
 use crate::state::{Database, State, client_names};
-use crate::tls::{self, ServerTls, TlsError};
+use crate::tls::TlsError;
 use worker::Workers;
 
 /// Why the proxy cannot serve.
@@ -48,6 +49,9 @@ pub enum ServeError {
     /// Certificate or key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The connections of `auth_query` or `attributes_query`.
+    #[error("cannot look people up")]
+    Lookup(#[source] CatalogError),
     /// A database's catalog cannot be read.
     #[error("cannot read the catalog of `{database}` on upstream `{upstream}`")]
     Catalog {
@@ -64,6 +68,15 @@ pub enum ServeError {
     Policy(Vec<Mistake>),
 }
 
+impl From<WaysError> for ServeError {
+    fn from(error: WaysError) -> Self {
+        match error {
+            WaysError::Tls(error) => Self::Tls(error),
+            WaysError::Query(error) => Self::Lookup(error),
+        }
+    }
+}
+
 /// A real database: upstream and name there.
 type DatabaseKey = (String, String);
 type Databases = HashMap<DatabaseKey, Arc<Database>>;
@@ -72,11 +85,12 @@ type Databases = HashMap<DatabaseKey, Arc<Database>>;
 #[derive(Debug)]
 struct Shared {
     config: Config,
-    tls: Option<ServerTls>,
+    ways: ArcSwap<Ways>,
     policy: ArcSwap<Policy>,
     databases: ArcSwap<Databases>,
     cancels: Cancels,
     impostor: Impostor,
+    throttle: Throttle,
     mark: Arc<Mark>,
     connections: Arc<Semaphore>,
     /// Places for judging long texts.
@@ -107,10 +121,7 @@ impl Server {
     /// # Errors
     /// [`ServeError`]; a rule that does not fit is one.
     pub async fn bind(config: Config) -> Result<Self, ServeError> {
-        let tls = match &config.tls {
-            Some(files) => Some(tls::server(&files.certificate, &files.key)?),
-            None => None,
-        };
+        let ways = Ways::open(&config)?;
         let mut keepers = JoinSet::new();
         let policy = config.policy.clone();
         let databases = open_databases(&config, &policy, &Databases::new(), &mut keepers).await?;
@@ -125,11 +136,12 @@ impl Server {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let connections = Arc::new(Semaphore::new(config.limits.max_connections));
         let shared = Shared {
-            tls,
+            ways: ArcSwap::from_pointee(ways),
             policy: ArcSwap::new(policy),
             databases: ArcSwap::from_pointee(databases),
             cancels: Cancels::default(),
             impostor: Impostor::new(),
+            throttle: Throttle::new(),
             mark: Arc::new(Mark::new(rand::random())),
             connections,
             long_texts: Arc::new(Semaphore::new(processors)),
@@ -204,7 +216,7 @@ impl Server {
         self.keepers.shutdown().await;
     }
 
-    /// Reads the files again. A broken policy changes nothing.
+    /// Reads the files again: the policy, the ways in, certificates and lists of revoked ones. A mistake changes nothing.
     async fn reload(&mut self) {
         if let Err(mistakes) = self.try_reload().await {
             for mistake in mistakes {
@@ -218,7 +230,9 @@ impl Server {
     async fn try_reload(&mut self) -> Result<(), Vec<Mistake>> {
         let path = self.shared.config.path.clone();
         let loading = tokio::task::spawn_blocking(move || Config::load(path)).await;
-        let policy = loading.map_err(|_| vec![plain("reading the files failed")])??.policy;
+        let config = loading.map_err(|_| vec![plain("reading the files failed")])??;
+        let ways = Ways::open(&config).map_err(|error| vec![plain(&error.to_string())])?;
+        let policy = config.policy;
         let old = self.shared.databases.load_full();
         let mut kept = Vec::new();
         for ((upstream, dbname), database) in old.iter() {
@@ -241,6 +255,7 @@ impl Server {
             database.adopt(policy.clone()).await;
         }
         self.shared.databases.store(Arc::new(new));
+        self.shared.ways.store(Arc::new(ways));
         self.shared.policy.store(policy);
         Ok(())
     }

@@ -47,6 +47,8 @@ pub(crate) struct Startup {
     pub(crate) minor: i32,
     /// Whether the connection is encrypted.
     pub(crate) encrypted: bool,
+    /// The client's certificate in DER, if it showed one; the handshake has verified it.
+    pub(crate) certificate: Option<Box<[u8]>>,
 }
 
 /// Why the connection does not become a session.
@@ -170,6 +172,7 @@ fn session(
 ) -> Result<Opening, StartupError> {
     let (mut startup, unknown) = read_parameters(parameters)?;
     startup.encrypted = encrypted;
+    startup.certificate = link.peer_certificate().map(Into::into);
     startup.minor = if minor >= MINOR { MINOR } else { 0 };
     if minor > startup.minor || !unknown.is_empty() {
         put_negotiation(&mut link.outbound, startup.minor, &unknown);

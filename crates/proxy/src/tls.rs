@@ -15,11 +15,17 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName, UnixTime,
+};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
     SignatureScheme,
 };
+
+use crate::config::TlsConfig;
 
 /// `ALPN` name that PostgreSQL 17 and later expect.
 const ALPN: &[u8] = b"postgresql";
@@ -67,17 +73,50 @@ pub(crate) struct ServerTls {
     pub(crate) certificate_pem: Arc<[u8]>,
 }
 
-/// Reads the server's certificate chain and key.
-pub(crate) fn server(certificate: &Path, key: &Path) -> Result<ServerTls, TlsError> {
+/// Reads the server's certificate chain and key, and whose certificates clients may show.
+pub(crate) fn server(files: &TlsConfig) -> Result<ServerTls, TlsError> {
+    let (certificate, key) = (&files.certificate, &files.key);
     let pem = std::fs::read(certificate).map_err(|error| unreadable(certificate, &error))?;
     let chain = certificates(certificate, &pem)?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+    let clients = match &files.client_ca {
+        Some(ca) => client_verifier(ca, &files.client_crl)?,
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, private)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
+    if files.client_ca.is_some() {
+        // A resumed session would bring its certificate along without a second look at its dates and the lists.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(ServerTls { config: Arc::new(config), certificate_pem: pem.into() })
+}
+
+/// Clients may show a certificate; one that they show must be good: signed by the CA, in its time, and, where there
+/// are lists, on none of them. A chain's certificate without a list for its issuer counts as revoked, and a list
+/// whose time is over refuses everybody: nobody knows what a newer one would say.
+fn client_verifier(ca: &Path, lists: &[PathBuf]) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut revoked = Vec::new();
+    for list in lists {
+        let pem = std::fs::read(list).map_err(|error| unreadable(list, &error))?;
+        let before = revoked.len();
+        for one in CertificateRevocationListDer::pem_slice_iter(&pem) {
+            revoked.push(one.map_err(|error| unreadable(list, &error))?);
+        }
+        if revoked.len() == before {
+            return Err(unreadable(list, &"no revocation list in it"));
+        }
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider())
+        .allow_unauthenticated()
+        .with_crls(revoked)
+        .enforce_revocation_expiration()
+        .build()
+        .map_err(|error| unreadable(ca, &error))
 }
 
 /// The client side for one upstream; `None` when it must not use TLS.
@@ -104,19 +143,28 @@ pub(crate) fn client(
     Ok(Some(Arc::new(config)))
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
 fn chain_verifier(ca: &Path) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
-    let pem = std::fs::read(ca).map_err(|error| unreadable(ca, &error))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca, &pem)? {
-        roots.add(certificate)?;
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots(ca)?), provider())
         .build()
         .map_err(|error| unreadable(ca, &error))
+}
+
+fn roots(ca: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificate_file(ca)? {
+        roots.add(certificate)?;
+    }
+    Ok(roots)
+}
+
+/// The certificates of a PEM file.
+pub(crate) fn certificate_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    certificates(path, &pem)
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -234,8 +282,15 @@ mod tests {
 
     #[test]
     fn missing_files_are_named() {
-        let missing = Path::new("nowhere/server.crt");
-        let error = server(missing, missing).expect_err("no such file");
+        let missing = PathBuf::from("nowhere/server.crt");
+        let files = TlsConfig {
+            certificate: missing.clone(),
+            key: missing,
+            require: false,
+            client_ca: None,
+            client_crl: Vec::new(),
+        };
+        let error = server(&files).expect_err("no such file");
         assert!(error.to_string().starts_with("cannot read `nowhere/server.crt`"), "{error}");
     }
 }

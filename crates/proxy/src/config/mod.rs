@@ -8,8 +8,10 @@
 //! - Relative paths are relative to the configuration file.
 //! - Passwords have a blank `Debug` and no `Display`.
 
+mod auth;
 mod read;
 mod sections;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,10 +23,11 @@ use pgcordon_policy::mistake::{Mistake, MistakeKind, Place, Report, Source};
 use pgcordon_policy::yaml::{self, Node, Value};
 use pgcordon_policy::{Policy, mistake::did_you_mean};
 
+use crate::auth::AuthConfig;
 use crate::tls::SslMode;
 
 /// Sections of the configuration file that are ours; the others hold policy.
-pub(crate) const SECTIONS: &[&str] = &["listen", "tls", "upstreams", "policy", "limits"];
+pub(crate) const SECTIONS: &[&str] = &["listen", "tls", "auth", "upstreams", "policy", "limits"];
 
 /// Sections that the policy crate reads, from any file.
 const POLICY_SECTIONS: &[&str] =
@@ -52,6 +55,9 @@ impl fmt::Debug for Secret {
         formatter.write_str("Secret(..)")
     }
 }
+
+/// Servers by name.
+pub(crate) type Upstreams = BTreeMap<String, Arc<UpstreamConfig>>;
 
 /// One PostgreSQL server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -85,6 +91,10 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// Refuse unencrypted sessions.
     pub require: bool,
+    /// PEM: whose certificates clients may show. Absent: clients are not asked for one.
+    pub client_ca: Option<PathBuf>,
+    /// PEM: which of them are revoked.
+    pub client_crl: Vec<PathBuf>,
 }
 
 /// Bounds on what clients may use.
@@ -135,6 +145,8 @@ pub struct Config {
     pub upstreams: BTreeMap<String, Arc<UpstreamConfig>>,
     /// Bounds.
     pub limits: LimitsConfig,
+    /// The ways in.
+    pub(crate) auth: AuthConfig,
     /// Read from the configuration file and the files that it lists.
     pub policy: Arc<Policy>,
     /// Where to read them again.
@@ -163,6 +175,7 @@ impl Config {
         };
         if let Some(policy) = &policy {
             check_upstreams(policy, &draft.upstreams, &mut report);
+            auth::check_names(&draft.auth, policy, &mut report);
         }
         match policy {
             Some(policy) if report.is_empty() => Ok(draft.finish(policy, path)),

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pgcordon_policy::mistake::{MistakeKind, Report, did_you_mean};
+use pgcordon_policy::mistake::{MistakeKind, Place, Report, did_you_mean};
 use pgcordon_policy::yaml::{DURATIONS, Fields, Node, duration};
 
 /// A map's fields with the reporting at hand.
@@ -16,7 +16,7 @@ pub(super) struct Reading<'n, 'r> {
     pub(super) base: &'r Path,
 }
 
-impl Reading<'_, '_> {
+impl<'n> Reading<'n, '_> {
     /// A text.
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
         let node = self.fields.optional(key)?;
@@ -27,6 +27,22 @@ impl Reading<'_, '_> {
     pub(super) fn required(&mut self, key: &str, hint: &str) -> Option<String> {
         self.fields.required(key, hint, self.report)?;
         self.text(key)
+    }
+
+    /// Any value that must be there.
+    pub(super) fn required_node(&mut self, key: &str, hint: &str) -> Option<&'n Node> {
+        self.fields.required(key, hint, self.report)
+    }
+
+    /// A name or a list of them, none where the key is absent; an empty list is a mistake.
+    pub(super) fn names(&mut self, key: &str) -> Vec<(String, Place)> {
+        let Some(node) = self.fields.optional(key) else { return Vec::new() };
+        let names = texts(node, &format!("`{key}`"), self.report);
+        if names.is_empty() {
+            let hint = "leave it out to mean all";
+            self.mistake(key, format!("`{key}` names nothing"), hint);
+        }
+        names
     }
 
     /// A path, relative to the configuration file.
@@ -80,11 +96,7 @@ impl Reading<'_, '_> {
 }
 
 /// A single value or a list of them.
-pub(super) fn texts(
-    node: &Node,
-    what: &str,
-    report: &mut Report,
-) -> Vec<(String, pgcordon_policy::mistake::Place)> {
+pub(super) fn texts(node: &Node, what: &str, report: &mut Report) -> Vec<(String, Place)> {
     use pgcordon_policy::yaml::Value;
     let nodes = match &node.value {
         Value::Scalar(_) => std::slice::from_ref(node),

@@ -1,4 +1,4 @@
-//! Reads the sections `listen`, `tls`, `upstreams`, `policy` and `limits`.
+//! Reads the sections `listen`, `tls`, `auth`, `upstreams`, `policy` and `limits`.
 //!
 //! In:  the tree of the configuration file.
 //! Out: a [`Draft`], complete when no mistake was reported.
@@ -12,8 +12,10 @@ use pgcordon_policy::Policy;
 use pgcordon_policy::mistake::{MistakeKind, Place, Report};
 use pgcordon_policy::yaml::{Entry, Fields, Node, Value};
 
+use super::auth;
 use super::read::{Reading, texts};
 use super::{Config, LimitsConfig, POLICY_SECTIONS, SECTIONS, Secret, TlsConfig, UpstreamConfig};
+use crate::auth::AuthConfig;
 use crate::tls::SslMode;
 
 const SSLMODES: &[(&str, SslMode)] = &[
@@ -52,6 +54,7 @@ pub(super) struct Draft {
     tls: Option<TlsConfig>,
     pub(super) upstreams: BTreeMap<String, Arc<UpstreamConfig>>,
     limits: LimitsConfig,
+    pub(super) auth: AuthConfig,
     pub(super) policy_files: Vec<(PathBuf, Place)>,
 }
 
@@ -62,6 +65,7 @@ impl Draft {
             tls: self.tls,
             upstreams: self.upstreams,
             limits: self.limits,
+            auth: self.auth,
             policy: Arc::new(policy),
             path: path.to_owned(),
         }
@@ -89,11 +93,18 @@ pub(super) fn read(root: &Node, base: &Path, report: &mut Report) -> Draft {
     // A list is the policy's: limits by role.
     let limits = section("limits").filter(|node| !matches!(node.value, Value::List(_)));
     let limits = limits.map(|node| read_limits(node, base, report)).unwrap_or_default();
+    let auth = section("auth").map(|node| {
+        let around = auth::Around { base, tls: tls.as_ref(), upstreams: &upstreams };
+        let auth = auth::read(node, around, report);
+        auth::check_delay(&auth, node, limits.authentication_timeout, report);
+        auth
+    });
+    let auth = auth.unwrap_or_default();
     let policy_files = section("policy").map_or_else(Vec::new, |node| {
         let files = texts(node, "`policy`", report);
         files.into_iter().map(|(file, place)| (base.join(file), place)).collect()
     });
-    Draft { listen, tls, upstreams, limits, policy_files }
+    Draft { listen, tls, upstreams, limits, auth, policy_files }
 }
 
 fn read_listen(node: &Node, report: &mut Report) -> Vec<String> {
@@ -113,16 +124,26 @@ fn read_listen(node: &Node, report: &mut Report) -> Vec<String> {
 }
 
 fn read_tls(node: &Node, base: &Path, report: &mut Report) -> Option<TlsConfig> {
-    let fields = Fields::read(node, "`tls`", &["certificate", "key", "require"], report)?;
+    let keys = ["certificate", "key", "require", "client_ca", "client_crl"];
+    let fields = Fields::read(node, "`tls`", &keys, report)?;
     let mut reading = Reading { fields, report, base };
     reading.required("certificate", "a PEM file");
     reading.required("key", "a PEM file");
     let (certificate, key) = (reading.path("certificate")?, reading.path("key")?);
     let require = reading.boolean("require").unwrap_or(false);
-    if let Err(error) = crate::tls::server(&certificate, &key) {
+    let client_ca = reading.path("client_ca");
+    let crls = reading.fields.optional("client_crl");
+    let crls = crls.map(|node| texts(node, "`client_crl`", reading.report)).unwrap_or_default();
+    if client_ca.is_none() && !crls.is_empty() {
+        let message = "`client_crl` without `client_ca` revokes nothing".to_owned();
+        reading.mistake("client_crl", message, "name the CA that signs the clients' certificates");
+    }
+    let client_crl = crls.iter().map(|(file, _)| base.join(file)).collect();
+    let config = TlsConfig { certificate, key, require, client_ca, client_crl };
+    if let Err(error) = crate::tls::server(&config) {
         reading.mistake("certificate", error.to_string(), "");
     }
-    Some(TlsConfig { certificate, key, require })
+    Some(config)
 }
 
 fn read_upstreams(

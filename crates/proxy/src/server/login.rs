@@ -7,13 +7,13 @@
 //! - Unknown user, wrong password: the same work and the same answer. What a person may not use is told only after
 //!   they are authenticated.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use pgcordon_policy::{ConnectDenial, Identity};
 use tokio::net::TcpStream;
 
 use super::Shared;
-use crate::auth::{self, Verifier};
+use crate::auth::{Attempt, Door, Proven};
 use crate::event::{Event, emit};
 use crate::frame::Limits;
 use crate::link::{Link, Stream};
@@ -54,17 +54,18 @@ pub(super) async fn serve_client(shared: &Shared, stream: TcpStream, peer: Socke
 
 /// Up to the greeting.
 async fn start(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<Session> {
+    let address = peer.ip();
     let peer = peer.to_string();
     // Without it each small answer would wait for an acknowledgement.
     let _best_effort = stream.set_nodelay(true);
     let mut stopping = shared.stopping.subscribe();
     let outcome = tokio::select! {
-        outcome = authenticated(shared, stream) => outcome,
+        outcome = authenticated(shared, stream, address) => outcome,
         // Nothing of a person's is lost when a connection ends before it is a session.
         _ = stopping.wait_for(|stopping| *stopping) => return None,
     };
     let denied = match outcome {
-        Ok(Some((link, startup))) => match session(shared, link, &startup, &peer).await {
+        Ok(Some(arrived)) => match session(shared, arrived, &peer).await {
             Ok(session) => return Some(session),
             Err(denied) => denied,
         },
@@ -83,14 +84,23 @@ async fn deny(denied: Denied, peer: &str) {
     }
 }
 
-/// Startup, TLS and password, all within one deadline. `None` for a cancel request.
+/// Somebody authenticated, who has no session yet.
+struct Arrived {
+    link: Link,
+    startup: Box<Startup>,
+    proven: Proven,
+}
+
+/// Startup, TLS and proof, all within one deadline. `None` for a cancel request.
 async fn authenticated(
     shared: &Shared,
     stream: TcpStream,
-) -> Result<Option<(Link, Box<Startup>)>, Denied> {
+    address: IpAddr,
+) -> Result<Option<Arrived>, Denied> {
     let deadline = tokio::time::Instant::now() + shared.config.limits.authentication_timeout;
-    let require = shared.config.tls.as_ref().is_some_and(|tls| tls.require);
-    let opening = startup::open(Link::new(Stream::Plain(stream)), shared.tls.as_ref(), require);
+    let ways = shared.ways.load_full();
+    let fresh = Link::new(Stream::Plain(stream));
+    let opening = startup::open(fresh, ways.tls.as_ref(), ways.require_tls);
     let Ok((mut link, opened)) = tokio::time::timeout_at(deadline, opening).await else {
         return Err(too_slow(Link::new(Stream::Closed), ""));
     };
@@ -105,11 +115,11 @@ async fn authenticated(
         Err(error) => return Err(not_started(link, &error)),
     };
     let policy = shared.policy.load_full();
-    let verifier = policy.verifier(&startup.user).and_then(Verifier::read);
-    let (impostor, tls) = (&shared.impostor, shared.tls.as_ref());
-    let exchange = auth::authenticate(&mut link, &startup, verifier.as_ref(), impostor, tls);
-    match tokio::time::timeout_at(deadline, exchange).await {
-        Ok(Ok(())) => Ok(Some((link, startup))),
+    let (impostor, throttle) = (&shared.impostor, &shared.throttle);
+    let door = Door { ways: &ways, policy: &policy, impostor, throttle };
+    let attempt = Attempt { door, startup: &startup, address };
+    match tokio::time::timeout_at(deadline, attempt.authenticate(&mut link)).await {
+        Ok(Ok(proven)) => Ok(Some(Arrived { link, startup, proven })),
         Ok(Err(error)) => Err(Denied {
             link,
             report: Some(error.report(&startup.user)),
@@ -141,19 +151,15 @@ fn not_started(link: Link, error: &StartupError) -> Denied {
 }
 
 /// The connect layer, an upstream connection, the greeting.
-async fn session(
-    shared: &Shared,
-    link: Link,
-    startup: &Startup,
-    peer: &str,
-) -> Result<Session, Denied> {
+async fn session(shared: &Shared, arrived: Arrived, peer: &str) -> Result<Session, Denied> {
+    let Arrived { link, startup, proven } = arrived;
     let denied = |link: Link, report: Report| Denied {
         link,
         user: startup.user.clone(),
         reason: report.message.clone(),
         report: Some(report),
     };
-    let who = match identify(shared, startup) {
+    let who = match identify(shared, &proven.identity, &startup.database) {
         Ok(who) => who,
         Err(report) => return Err(denied(link, report)),
     };
@@ -166,7 +172,7 @@ async fn session(
         ticket,
         limits: Limits { message: limits.max_message_bytes, statement: limits.max_statement_bytes },
         adopt_timeout: limits.queue_timeout,
-        stop: Stop::new(shared.stopping.subscribe()),
+        stop: Stop::new(shared.stopping.subscribe(), proven.until),
     };
     // Waiting for a connection has its own deadline.
     let starting = tokio::time::timeout(2 * limits.queue_timeout, Session::start(parts)).await;
@@ -189,18 +195,17 @@ async fn session(
 }
 
 /// Who the person is, on which database, by the newest policy.
-fn identify(shared: &Shared, startup: &Startup) -> Result<Who, Report> {
+fn identify(shared: &Shared, identity: &Identity, name: &str) -> Result<Who, Report> {
     let policy = shared.policy.load_full();
-    let (identity, name) = (Identity::named(&startup.user), startup.database.as_str());
-    let denied = |denial: ConnectDenial| denial_report(name, &denial, &policy.usable(&identity));
-    policy.principal(&identity, name).map_err(denied)?;
+    let denied = |denial: ConnectDenial| denial_report(name, &denial, &policy.usable(identity));
+    policy.principal(identity, name).map_err(denied)?;
     let entry = policy.database(name).ok_or(ConnectDenial::UnknownDatabase).map_err(denied)?;
     let key = (entry.upstream.clone(), entry.dbname.clone());
     let database = shared.databases.load().get(&key).cloned();
     let database = database.ok_or(ConnectDenial::UnknownDatabase).map_err(denied)?;
     let state = database.state();
     // The state's own policy counts: it is the one that statements are judged by.
-    let principal = state.principal(&identity, name).map_err(denied)?;
+    let principal = state.principal(identity, name).map_err(denied)?;
     Ok(Who {
         principal,
         database,

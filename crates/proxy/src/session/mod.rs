@@ -235,6 +235,10 @@ impl Session {
 
     /// Works off what is there, then waits for more.
     async fn turn(&mut self) -> Result<(), End> {
+        if self.stop.is_over() {
+            let message = "terminating connection because the token has expired";
+            return Err(End::Fatal(Report::fatal("57P01", message)));
+        }
         loop {
             let relayed = self.relay()?;
             self.rest().await?;

@@ -1,4 +1,4 @@
-//! Word that the proxy stops, for one session.
+//! Word that the proxy stops, or that what a session rests on is over, for one session.
 //!
 //! Invariants:
 //! - Registered once for the session's task, not at every wait: a wait costs nothing for it.
@@ -6,14 +6,18 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Context;
+use std::time::SystemTime;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
 
 /// Asks, and is woken by, the proxy's wish to stop.
 pub(crate) struct Stop {
     stopping: watch::Receiver<bool>,
     waking: Pin<Box<dyn Future<Output = ()> + Send>>,
     registered: bool,
+    /// For sessions that end with their token.
+    expiry: Option<Pin<Box<Sleep>>>,
 }
 
 impl std::fmt::Debug for Stop {
@@ -23,13 +27,23 @@ impl std::fmt::Debug for Stop {
 }
 
 impl Stop {
-    pub(crate) fn new(stopping: watch::Receiver<bool>) -> Self {
+    /// `until` is when the session has to end.
+    pub(crate) fn new(stopping: watch::Receiver<bool>, until: Option<SystemTime>) -> Self {
         let mut other = stopping.clone();
         let waking = Box::pin(async move {
             // A closed channel means that the server is gone.
             let _asked = other.wait_for(|stopping| *stopping).await;
         });
-        Self { stopping, waking, registered: false }
+        let expiry = until.map(|until| {
+            let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+            Box::pin(tokio::time::sleep(left))
+        });
+        Self { stopping, waking, registered: false, expiry }
+    }
+
+    /// Whether the time is up, whatever is under way.
+    pub(crate) fn is_over(&self) -> bool {
+        self.expiry.as_ref().is_some_and(|expiry| expiry.deadline() <= Instant::now())
     }
 
     /// Whether the proxy is to stop.
@@ -40,6 +54,11 @@ impl Stop {
     /// Has the task of `context` woken when that happens; `true` if it has happened before the first call.
     /// All calls must come from one task.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> bool {
+        if let Some(expiry) = &mut self.expiry
+            && expiry.as_mut().poll(context).is_ready()
+        {
+            return true;
+        }
         if self.registered {
             return false;
         }
@@ -57,11 +76,14 @@ mod tests {
     #[test]
     fn asked_before_and_after() {
         let sender = watch::Sender::new(false);
-        let mut stop = Stop::new(sender.subscribe());
+        let mut stop = Stop::new(sender.subscribe(), None);
         let mut context = Context::from_waker(Waker::noop());
         assert!(!stop.poll(&mut context) && !stop.is_asked());
         sender.send_replace(true);
         assert!(stop.is_asked());
-        assert!(Stop::new(sender.subscribe()).poll(&mut context), "asked before the first wait");
+        assert!(
+            Stop::new(sender.subscribe(), None).poll(&mut context),
+            "asked before the first wait"
+        );
     }
 }

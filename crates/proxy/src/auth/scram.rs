@@ -1,12 +1,14 @@
 //! Authenticates a client with SCRAM-SHA-256, and with SCRAM-SHA-256-PLUS over TLS.
 //!
-//! In:  the user's verifier from the policy, or none.
+//! In:  the user's verifier, or none; which mechanisms are offered.
 //! Out: whether the client knew the password.
 //!
 //! Invariants:
 //! - An unknown user gets the same messages for the same work: a verifier made from a secret of this process, whose
 //!   salt stays the same for the same name.
 //! - The password is never seen; no message says which of name and password was wrong.
+//! - The mechanism is the one that the message claims: `p=` binds the channel and nothing else does. A client that
+//!   could bind and was told that we cannot (`y`) is refused: somebody changed the list on the way.
 
 use std::io;
 
@@ -14,16 +16,23 @@ use base64::Engine as _;
 use bytes::{BufMut as _, BytesMut};
 use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramSecret, ScramServerAuth};
 
-use crate::frame::{Malformed, Reader, put, put_text};
+use super::{Attempt, AuthError, Proof, put_sasl, read_response};
+use crate::frame::{Reader, put, put_text};
 use crate::link::Link;
-use crate::message::Report;
-use crate::startup::Startup;
-use crate::tls::ServerTls;
 
 const PLAIN: &str = "SCRAM-SHA-256";
 const BOUND: &str = "SCRAM-SHA-256-PLUS";
 /// PG_MAX_SASL_MESSAGE_LENGTH of PostgreSQL.
 const MAX_MESSAGE: usize = 1024;
+
+/// Which mechanisms a client may choose from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Offer {
+    /// With channel binding over TLS, without where the client prefers.
+    Any,
+    /// Only with channel binding.
+    Bound,
+}
 
 /// A stored verifier, as PostgreSQL writes it into `pg_authid`.
 #[derive(Clone, Eq, PartialEq)]
@@ -97,101 +106,67 @@ impl Impostor {
     }
 }
 
-/// Why a client is not authenticated.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AuthError {
-    /// Wrong password, or no such user: nobody can tell which.
-    #[error("password authentication failed")]
-    Failed,
-    /// Not the messages of a SASL exchange.
-    #[error("malformed authentication message")]
-    Protocol,
-    /// The connection broke.
-    #[error("connection lost")]
-    Io(#[from] io::Error),
-}
-
-impl From<Malformed> for AuthError {
-    fn from(_: Malformed) -> Self {
-        Self::Protocol
-    }
-}
-
-impl AuthError {
-    /// What the client is told.
-    pub(crate) fn report(&self, user: &str) -> Report {
-        match self {
-            Self::Failed => Report::fatal(
-                "28P01",
-                format!("password authentication failed for user \"{user}\""),
-            ),
-            Self::Protocol | Self::Io(_) => Report::fatal("08P01", "malformed SCRAM message"),
-        }
-    }
-}
-
-/// Runs the exchange; on success AuthenticationOk is in the outbound buffer.
-pub(crate) async fn authenticate(
+/// Runs the exchange; on success AuthenticationSASLFinal is in the outbound buffer.
+pub(super) async fn exchange(
     link: &mut Link,
-    startup: &Startup,
+    attempt: &Attempt<'_>,
     verifier: Option<&Verifier>,
-    impostor: &Impostor,
-    tls: Option<&ServerTls>,
+    offer: Offer,
 ) -> Result<(), AuthError> {
     let mut server = ScramServerAuth::new();
-    let bound = tls.filter(|_| startup.encrypted);
+    let bound = attempt.door.ways.tls.as_ref().filter(|_| attempt.startup.encrypted);
     if let Some(tls) = bound {
         server.configure_certificate(&tls.certificate_pem).map_err(io::Error::other)?;
     }
-    put_mechanisms(&mut link.outbound, bound.is_some());
+    let plain = offer == Offer::Any;
+    let accepted = Accepted { bound: bound.is_some(), plain };
+    put_mechanisms(&mut link.outbound, accepted);
     link.flush().await?;
 
-    let made = impostor.verifier(&startup.user);
-    let first = read_initial(link, bound.is_some()).await?;
+    let made = attempt.door.impostor.verifier(&attempt.startup.user);
+    let first = read_initial(link, accepted).await?;
     let (answer, state) = server
         .on_client_first_message_with_secret(&first, verifier.unwrap_or(&made).secret())
         .map_err(|_| AuthError::Protocol)?;
-    put_sasl(&mut link.outbound, 11, &answer);
+    put_sasl(&mut link.outbound, 11, answer.as_bytes());
     link.flush().await?;
 
-    let last = read_response(link).await?;
-    let answer = state.on_client_final_message(&last).map_err(|_| AuthError::Failed)?;
-    if verifier.is_none() {
-        return Err(AuthError::Failed);
-    }
-    put_sasl(&mut link.outbound, 12, &answer);
-    put(&mut link.outbound, b'R', |body| body.put_i32(0));
+    let last = read_response(link, MAX_MESSAGE).await?;
+    let answer = state.on_client_final_message(&last);
+    let right = answer.ok().filter(|_| verifier.is_some());
+    let outcome = right.ok_or_else(|| "wrong password, or no such user".to_owned());
+    let answer = attempt.settle(outcome, Proof::Password).await?;
+    put_sasl(&mut link.outbound, 12, answer.as_bytes());
     Ok(())
 }
 
-fn put_mechanisms(buffer: &mut BytesMut, bound: bool) {
+/// Mechanisms that were offered.
+#[derive(Clone, Copy)]
+struct Accepted {
+    bound: bool,
+    plain: bool,
+}
+
+fn put_mechanisms(buffer: &mut BytesMut, accepted: Accepted) {
     put(buffer, b'R', |body| {
         body.put_i32(10);
-        if bound {
+        if accepted.bound {
             put_text(body, BOUND.as_bytes());
         }
-        put_text(body, PLAIN.as_bytes());
+        if accepted.plain {
+            put_text(body, PLAIN.as_bytes());
+        }
         body.put_u8(0);
     });
 }
 
-fn put_sasl(buffer: &mut BytesMut, code: i32, answer: &str) {
-    put(buffer, b'R', |body| {
-        body.put_i32(code);
-        body.put_slice(answer.as_bytes());
-    });
-}
-
-async fn read_response(link: &mut Link) -> Result<bytes::Bytes, AuthError> {
-    let frame = link.read_frame(MAX_MESSAGE).await?;
-    if frame.tag == b'p' { Ok(frame.body) } else { Err(AuthError::Protocol) }
-}
-
-async fn read_initial(link: &mut Link, bound: bool) -> Result<Vec<u8>, AuthError> {
-    let body = read_response(link).await?;
+async fn read_initial(link: &mut Link, accepted: Accepted) -> Result<Vec<u8>, AuthError> {
+    let body = read_response(link, MAX_MESSAGE).await?;
     let mut reader = Reader::new(&body);
     let mechanism = reader.text()?;
-    if mechanism != PLAIN.as_bytes() && !(bound && mechanism == BOUND.as_bytes()) {
+    let plain = accepted.plain && mechanism == PLAIN.as_bytes();
+    let bound = accepted.bound && mechanism == BOUND.as_bytes();
+    if !plain && !bound {
         return Err(AuthError::Protocol);
     }
     let length = usize::try_from(reader.i32()?).map_err(|_| AuthError::Protocol)?;
