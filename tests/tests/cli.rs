@@ -124,9 +124,15 @@ fn a_verifier_made_by_password_logs_in() {
 
 #[test]
 fn serve_stops_cleanly() {
-    let mut stage = Stage::new();
+    let mut stage = Stage::with("limits: { drain_timeout: 25s }\n");
     drop(stage.client("rita"));
+    let mut idle = stage.client("ralf");
+    let started = std::time::Instant::now();
     let status = stage.proxy.stop();
     assert!(status.success(), "{status}");
+    // A session at rest ends at once: nothing of it has to be waited for.
+    assert!(started.elapsed() < std::time::Duration::from_secs(12), "{:?}", started.elapsed());
+    let last = idle.receive().expect("the last word").text();
+    assert!(last.contains("terminating connection due to administrator command"), "{last}");
     assert_eq!(stage.cluster.admin(NATIVE).simple("SELECT 1").table(), "1");
 }

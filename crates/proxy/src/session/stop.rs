@@ -16,6 +16,8 @@ pub(crate) struct Stop {
     stopping: watch::Receiver<bool>,
     waking: Pin<Box<dyn Future<Output = ()> + Send>>,
     registered: bool,
+    /// `poll` has told of it.
+    told: bool,
     /// For sessions that end with their token.
     expiry: Option<Pin<Box<Sleep>>>,
 }
@@ -38,7 +40,7 @@ impl Stop {
             let left = until.duration_since(SystemTime::now()).unwrap_or_default();
             Box::pin(tokio::time::sleep(left))
         });
-        Self { stopping, waking, registered: false, expiry }
+        Self { stopping, waking, registered: false, told: false, expiry }
     }
 
     /// Whether the time is up, whatever is under way.
@@ -51,19 +53,25 @@ impl Stop {
         *self.stopping.borrow()
     }
 
-    /// Has the task of `context` woken when that happens; `true` if it has happened before the first call.
-    /// All calls must come from one task.
+    /// Has the task of `context` woken when one of them happens, and tells of it: once that the proxy is to stop, every
+    /// time that the time is up. All calls must come from one task.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> bool {
         if let Some(expiry) = &mut self.expiry
             && expiry.as_mut().poll(context).is_ready()
         {
             return true;
         }
-        if self.registered {
+        if self.told {
             return false;
         }
-        self.registered = true;
-        self.waking.as_mut().poll(context).is_ready()
+        self.told = if self.registered {
+            // No more than a look at a number, at every wait.
+            self.stopping.has_changed().unwrap_or(true)
+        } else {
+            self.registered = true;
+            self.waking.as_mut().poll(context).is_ready()
+        };
+        self.told
     }
 }
 
@@ -79,8 +87,14 @@ mod tests {
         let mut stop = Stop::new(sender.subscribe(), None);
         let mut context = Context::from_waker(Waker::noop());
         assert!(!stop.poll(&mut context) && !stop.is_asked());
+        assert!(!stop.poll(&mut context), "nothing has happened");
         sender.send_replace(true);
         assert!(stop.is_asked());
+        assert!(stop.poll(&mut context), "asked while it waited");
+        assert!(
+            !stop.poll(&mut context),
+            "told once: who is not at rest would turn round and round"
+        );
         assert!(
             Stop::new(sender.subscribe(), None).poll(&mut context),
             "asked before the first wait"
