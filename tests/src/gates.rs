@@ -72,8 +72,9 @@ pub fn policy() -> String {
          roles:\n  viewer: {{}}\n  sales_rep: {{ includes: [viewer] }}\n\
          groups:\n  north: {{ roles: [sales_rep], attributes: {{ region: North }} }}\n\
          \x20 reps: {{ roles: [sales_rep] }}\n\
-         users:\n  rita: {{ password: \"{}\", groups: [north] }}\n",
-        verifier(&password("rita"))
+         users:\n  rita: {{ password: \"{}\", groups: [north] }}\n  max: {{ password: \"{}\", groups: [north] }}\n",
+        verifier(&password("rita")),
+        verifier(&password("max")),
     );
     for user in ["dora", "edda", "mona", "nele", "otto"] {
         text.push_str(&format!("  {user}: {{ groups: [north] }}\n"));

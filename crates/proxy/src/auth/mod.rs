@@ -49,8 +49,8 @@ use crate::tls::{self, ServerTls, TlsError};
 use certificate::CertificateMapping;
 use query::{AttributesQuery, AuthQuery, LookupConfig, LookupError, Stored};
 use rules::{Facts, Method, Named, Rule};
-use scram::{Offer, Verifier};
-use throttle::{Throttle, ThrottleConfig, Verdict};
+use scram::{Look, Offer, Verifier};
+use throttle::{Kind, Throttle, ThrottleConfig, Verdict};
 use token::{IssuerConfig, MAX_TOKEN, TokenError, Tokens, Verified};
 
 /// The section `auth` of the configuration.
@@ -88,6 +88,8 @@ pub(crate) struct Ways {
     tokens: Tokens,
     auth_query: Option<AuthQuery>,
     attributes_query: Option<AttributesQuery>,
+    /// What the verifiers of unknown users must look like.
+    looks: Vec<Look>,
 }
 
 /// Why there are none.
@@ -113,6 +115,7 @@ impl Ways {
                 .as_ref()
                 .map(AttributesQuery::open)
                 .transpose()?,
+            looks: looks(&config.policy),
             config: auth.clone(),
         })
     }
@@ -134,6 +137,11 @@ impl Ways {
         }
         Ok(())
     }
+}
+
+fn looks(policy: &Policy) -> Vec<Look> {
+    let verifiers = policy.users().filter_map(|user| policy.verifier(user));
+    verifiers.filter_map(Verifier::read).map(|verifier| verifier.look()).collect()
 }
 
 /// What all connections share.
@@ -164,6 +172,8 @@ pub(crate) struct Proven {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Proof {
     Password,
+    /// In place of a password.
+    Token,
     Certificate,
     Bearer,
 }
@@ -208,7 +218,7 @@ impl AuthError {
         let (sqlstate, message) = match self {
             Self::Failed { proof, .. } => {
                 let (sqlstate, what) = match proof {
-                    Proof::Password => ("28P01", "password"),
+                    Proof::Password | Proof::Token => ("28P01", "password"),
                     Proof::Certificate => ("28000", "certificate"),
                     Proof::Bearer => ("28000", "OAuth bearer"),
                 };
@@ -333,7 +343,7 @@ impl Attempt<'_> {
         let body = read_response(link, MAX_TOKEN + 1).await?;
         let text = body.strip_suffix(b"\0").and_then(|text| std::str::from_utf8(text).ok());
         let text = text.filter(|text| !text.contains('\0')).ok_or(AuthError::Protocol)?;
-        self.token(text, issuers, Proof::Password).await
+        self.token(text, issuers, Proof::Token).await
     }
 
     /// A token of one of the issuers, for the user who asks.
@@ -343,14 +353,10 @@ impl Attempt<'_> {
         issuers: &[Named],
         proof: Proof,
     ) -> Result<Verified, AuthError> {
-        let outcome = if self.is_exhausted() {
-            Err("not looked at".to_owned())
-        } else {
-            match self.door.ways.tokens.verify(text, issuers).await {
-                Ok(verified) if verified.identity.user == self.startup.user => Ok(verified),
-                Ok(_) => Err("the token is for another user".to_owned()),
-                Err(error) => Err(error.to_string()),
-            }
+        let outcome = match self.door.ways.tokens.verify(text, issuers).await {
+            Ok(verified) if verified.identity.user == self.startup.user => Ok(verified),
+            Ok(_) => Err("the token is for another user".to_owned()),
+            Err(error) => Err(error.to_string()),
         };
         self.settle(outcome, proof).await
     }
@@ -363,8 +369,12 @@ impl Attempt<'_> {
     /// Whether a proof counts; waits as long as earlier failures say, whether it does or not.
     async fn settle<T>(&self, outcome: Result<T, String>, proof: Proof) -> Result<T, AuthError> {
         let Door { ways, throttle, .. } = self.door;
-        let (user, right) = (&self.startup.user, outcome.is_ok());
-        let ruling = throttle.judge(&ways.config.throttle, user, self.address, right);
+        let who = (self.startup.user.as_str(), self.address);
+        let kind = match proof {
+            Proof::Password => Kind::Guessable,
+            Proof::Token | Proof::Certificate | Proof::Bearer => Kind::Signed,
+        };
+        let ruling = throttle.judge(&ways.config.throttle, who, kind, outcome.is_ok());
         if !ruling.delay.is_zero() {
             tokio::time::sleep(ruling.delay).await;
         }

@@ -64,6 +64,11 @@ impl Verifier {
         (verifier.stored_key.len() == 32 && verifier.server_key.len() == 32).then_some(verifier)
     }
 
+    /// What a client sees of it.
+    pub(crate) fn look(&self) -> Look {
+        Look { iterations: self.iterations, salt: self.salt.len() }
+    }
+
     fn secret(&self) -> ScramSecret {
         ScramSecret::Verifier {
             salt: self.salt.clone(),
@@ -72,6 +77,13 @@ impl Verifier {
             server_key: self.server_key.clone(),
         }
     }
+}
+
+/// Iterations and length of the salt in bytes, which a client is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Look {
+    iterations: usize,
+    salt: usize,
 }
 
 /// Makes verifiers that nobody can meet.
@@ -91,15 +103,22 @@ impl Impostor {
         Self { key: rand::random() }
     }
 
-    fn verifier(&self, user: &str) -> Verifier {
+    /// For one name always the same, with iterations and salt of as many bytes as some real verifier has: what differs
+    /// from all of these would be nobody's.
+    fn verifier(&self, user: &str, looks: &[Look]) -> Verifier {
         let derive = |purpose: &str| {
             let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &self.key);
             let message = format!("{purpose}\0{user}");
             aws_lc_rs::hmac::sign(&key, message.as_bytes()).as_ref().to_vec()
         };
+        let drawn =
+            derive("look").iter().fold(0, |sum: usize, byte| (sum << 8) ^ usize::from(*byte));
+        let usual = Look { iterations: SCRAM_ITERATIONS, salt: 16 };
+        let look = looks.get(drawn % looks.len().max(1)).copied().unwrap_or(usual);
+        let salt: Vec<u8> = derive("salt").into_iter().chain(derive("more salt")).collect();
         Verifier {
-            iterations: SCRAM_ITERATIONS,
-            salt: derive("salt")[..16].to_vec(),
+            iterations: look.iterations,
+            salt: salt[..look.salt.min(salt.len())].to_vec(),
             stored_key: derive("stored"),
             server_key: derive("server"),
         }
@@ -123,7 +142,7 @@ pub(super) async fn exchange(
     put_mechanisms(&mut link.outbound, accepted);
     link.flush().await?;
 
-    let made = attempt.door.impostor.verifier(&attempt.startup.user);
+    let made = attempt.door.impostor.verifier(&attempt.startup.user, &attempt.door.ways.looks);
     let first = read_initial(link, accepted).await?;
     let (answer, state) = server
         .on_client_first_message_with_secret(&first, verifier.unwrap_or(&made).secret())
@@ -207,9 +226,21 @@ mod tests {
     #[test]
     fn an_unknown_user_keeps_a_salt() {
         let (one, other) = (Impostor::new(), Impostor::new());
-        assert_eq!(one.verifier("nobody"), one.verifier("nobody"));
-        assert_ne!(one.verifier("nobody").salt, one.verifier("noone").salt);
-        assert_ne!(one.verifier("nobody").salt, other.verifier("nobody").salt);
-        assert!(!one.verifier("x").salt.starts_with(&one.verifier("x").stored_key[..8]));
+        assert_eq!(one.verifier("nobody", &[]), one.verifier("nobody", &[]));
+        assert_ne!(one.verifier("nobody", &[]).salt, one.verifier("noone", &[]).salt);
+        assert_ne!(one.verifier("nobody", &[]).salt, other.verifier("nobody", &[]).salt);
+        let verifier = one.verifier("x", &[]);
+        assert!(!verifier.salt.starts_with(&verifier.stored_key[..8]));
+    }
+
+    #[test]
+    fn an_unknown_user_looks_like_the_known_ones() {
+        let impostor = Impostor::new();
+        let looks = [Look { iterations: 10_000, salt: 24 }, Look { iterations: 4096, salt: 16 }];
+        let seen: Vec<Look> =
+            (0..100).map(|number| impostor.verifier(&number.to_string(), &looks).look()).collect();
+        assert!(looks.iter().all(|look| seen.contains(look)));
+        assert!(seen.iter().all(|look| looks.contains(look)));
+        assert_eq!(impostor.verifier("x", &looks), impostor.verifier("x", &looks));
     }
 }

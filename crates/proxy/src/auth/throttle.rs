@@ -1,6 +1,6 @@
 //! Slows and limits failed logins, per user and per address.
 //!
-//! In:  each attempt whose proof has been looked at: who, from where, right or wrong.
+//! In:  each attempt whose proof has been looked at: who, from where, by what kind of proof, right or wrong.
 //! Out: a [`Ruling`]: whether it counts, and how long its answer waits.
 //!
 //! | failures counted for         | limit reached: refused                              |
@@ -19,6 +19,8 @@
 //!   failures for that very user from that very address count. Attempts that were refused unseen are not counted, so
 //!   that one address alone cannot use up a user's limit for all others.
 //! - Failures are forgotten one by one, not all at once.
+//! - Nobody guesses a signature: a right token or certificate counts however many failures there were, and wrong ones
+//!   count for their address only, so that they keep nobody from a password.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
@@ -58,6 +60,15 @@ impl Default for ThrottleConfig {
             shared_addresses: Vec::new(),
         }
     }
+}
+
+/// What a login was tried with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// A password, which can be guessed.
+    Guessable,
+    /// A signature.
+    Signed,
 }
 
 /// What becomes of an attempt.
@@ -126,11 +137,15 @@ impl Throttle {
     pub(crate) fn judge(
         &self,
         config: &ThrottleConfig,
-        user: &str,
-        address: IpAddr,
+        (user, address): (&str, IpAddr),
+        kind: Kind,
         right: bool,
     ) -> Ruling {
-        self.judge_at(config, self.keys(config, user, address), right, Instant::now())
+        let keys = self.keys(config, user, address);
+        match kind {
+            Kind::Guessable => self.judge_at(config, keys, right, Instant::now()),
+            Kind::Signed => self.judge_signed(config, keys, right, Instant::now()),
+        }
     }
 
     /// Whether an attempt would be refused unseen: then it need not cost anything.
@@ -160,6 +175,26 @@ impl Throttle {
             Verdict::Exhausted => {}
         }
         Ruling { verdict, delay }
+    }
+
+    fn judge_signed(
+        &self,
+        config: &ThrottleConfig,
+        keys: Keys,
+        right: bool,
+        now: Instant,
+    ) -> Ruling {
+        let now = self.clock(now);
+        let mut counters = self.lock();
+        if right {
+            counters.welcome(keys.pair);
+            return Ruling { verdict: Verdict::Admitted, delay: Duration::ZERO };
+        }
+        let share = counters.of_address(config, keys, now).min(1.0);
+        if share < 1.0 && !keys.shared {
+            counters.addresses.charge(keys.address, now, config.recovery);
+        }
+        Ruling { verdict: Verdict::Wrong, delay: config.max_delay.mul_f32(share * share) }
     }
 
     fn keys(&self, config: &ThrottleConfig, user: &str, address: IpAddr) -> Keys {
@@ -198,13 +233,17 @@ impl Counters {
             return full(pair, config.per_user_and_address);
         }
         let user = of(&self.users, keys.user, config.per_user);
-        let address = match keys.shared {
-            true => 0.0,
-            false => of(&self.addresses, keys.address, config.per_address),
-        };
         full(pair, config.per_user_and_address)
             .max(full(user, config.per_user))
-            .max(full(address, config.per_address))
+            .max(self.of_address(config, keys, now))
+    }
+
+    fn of_address(&self, config: &ThrottleConfig, keys: Keys, now: f64) -> f32 {
+        if keys.shared {
+            return 0.0;
+        }
+        let level = self.addresses.level(keys.address, now, config.recovery);
+        full(level / config.per_address as f32, config.per_address)
     }
 
     fn charge(&mut self, config: &ThrottleConfig, keys: Keys, now: f64) {

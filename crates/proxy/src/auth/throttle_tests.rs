@@ -161,6 +161,24 @@ fn a_flood_of_others_does_not_make_a_victim_forgotten() {
 }
 
 #[test]
+fn signatures_are_not_guessed() {
+    let clock = Clock::new();
+    let address = "192.0.2.1".parse().expect("an address");
+    let signed = |user: &str, right: bool| {
+        let keys = clock.throttle.keys(&clock.config, user, address);
+        clock.throttle.judge_signed(&clock.config, keys, right, clock.now)
+    };
+    clock.fail("rita", "192.0.2.1", LIMIT);
+    assert_eq!(signed("rita", true), Ruling { verdict: Verdict::Admitted, delay: Duration::ZERO });
+    let delays: Vec<Duration> = (0..500).map(|_| signed("max", false).delay).collect();
+    assert!(delays.is_sorted() && delays[499] == clock.config.max_delay, "slowed");
+    assert_eq!(signed("max", true).verdict, Verdict::Admitted);
+    // Rubbish tokens count for where they come from, not for whom they name.
+    assert_eq!(clock.verdict("rita", "203.0.113.1", true), Verdict::Admitted);
+    assert_eq!(clock.verdict("dora", "192.0.2.1", true), Verdict::Exhausted);
+}
+
+#[test]
 fn shared_addresses_have_no_limit_of_their_own() {
     let mut clock = Clock::new();
     let shared = Network::read("192.0.2.0/24").expect("a network");
