@@ -37,6 +37,8 @@ pub struct Gates {
     pub proxy: Proxy,
     /// The server.
     pub cluster: Cluster,
+    /// More of the configuration, for another proxy.
+    pub more: String,
     /// Signs the tokens that count.
     pub signer: Signer,
     /// Signs the certificates that count.
@@ -143,7 +145,7 @@ impl Gates {
         let cluster = databases();
         cluster.admin("shop").run(STORED);
         let proxy = Proxy::start(cluster.port(), &policy(), &more);
-        Self { proxy, cluster, signer, people, server_ca, scratch }
+        Self { proxy, cluster, more, signer, people, server_ca, scratch }
     }
 
     /// A certificate of the people's authority.

@@ -9,6 +9,7 @@ use e2e::Client;
 use e2e::authority::{Authority, Scratch, Subject, server};
 use e2e::gates::{Gates, Psql, QUERY, policy};
 use e2e::process::{PATIENCE, poll};
+use e2e::proxy::{Files, Settings, configuration, pgcordon};
 use e2e::tokens::{Published, Signer, now};
 use e2e::wire::terminated;
 use serde_json::json;
@@ -159,6 +160,12 @@ fn a_new_list_of_revoked_certificates() {
     gates.proxy.reload(&policy());
     let revoked = poll(PATIENCE, || try_().contains("revoked").then_some(()));
     assert!(revoked.is_some(), "{}", gates.proxy.log());
+    // A broken one changes nothing: who was revoked stays so.
+    std::fs::write(&list, "rubbish").expect("the folder is writable");
+    gates.proxy.reload(&policy());
+    let noticed =
+        poll(PATIENCE, || gates.proxy.log().contains("no revocation list in it").then_some(()));
+    assert!(noticed.is_some() && try_().contains("revoked"), "{}", gates.proxy.log());
     // A list whose time is over says nothing about anybody: nobody gets in.
     let _ = gates.people.revoke(list.clone(), &[], 2022);
     gates.proxy.reload(&policy());
@@ -170,6 +177,40 @@ fn a_new_list_of_revoked_certificates() {
     let _ = gates.people.revoke(list, &[], 2100);
     gates.proxy.reload(&policy());
     assert!(poll(PATIENCE, || (try_() == IN).then_some(())).is_some(), "{}", gates.proxy.log());
+}
+
+/// What is wrong with a look-up is told by `check`, not by the first login.
+#[test]
+fn look_ups_are_checked() {
+    let gates = Gates::new();
+    let check = |edit: &dyn Fn(&str) -> String| {
+        let settings =
+            Settings { port: 6432, upstream_port: gates.cluster.port(), more: &edit(&gates.more) };
+        let files = Files::write(&configuration(&settings), &policy());
+        let path = files.configuration();
+        let output = pgcordon(&["check", "--config", path.to_str().expect("UTF-8")]);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (fine, said) = check(&str::to_owned);
+    assert!(fine, "{said}");
+    for (wrong, expected) in [
+        ("SELECT 1, $1", "auth_query: the query failed"),
+        ("SELECT * FROM public.nowhere($1)", "function public.nowhere"),
+        ("SELECT $1, NULL, ''now''", "auth_query: the query failed"),
+    ] {
+        let edit = |more: &str| more.replace("SELECT * FROM public.stored_verifier($1)", wrong);
+        let (fine, said) = check(&edit);
+        assert!(!fine && said.contains(expected), "{wrong}: {said}");
+    }
+    let with = |sql: &str| {
+        let query = format!("attributes_query: {{ upstream: main, dbname: shop, sql: \"{sql}\" }}");
+        check(&|more: &str| format!("{more}  {query}\n"))
+    };
+    let (fine, said) = with("SELECT region FROM public.customers WHERE name = $1");
+    assert!(fine, "{said}");
+    let (fine, said) = with("SELECT name FROM public.customers WHERE name = $1");
+    assert!(!fine && said.contains("column `name` is not an attribute"), "{said}");
 }
 
 #[test]

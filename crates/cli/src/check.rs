@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use pgcordon_policy::yaml::{self, Node, Value};
 use pgcordon_policy::{Mistake, MistakeKind, Source};
-use pgcordon_proxy::{Config, describe, load_snapshot, now, that_count};
+use pgcordon_proxy::{Config, check_lookups, describe, load_snapshot, now, that_count};
 
 use crate::arguments::Check;
 use crate::console;
@@ -54,6 +54,7 @@ pub(crate) async fn run(arguments: &Check) -> Result<(), Failure> {
         }
     }
     troubles.extend(that_count(per_catalog).iter().map(ToString::to_string));
+    troubles.extend(check_lookups(&config).await.iter().map(ToString::to_string));
     troubles.sort();
     troubles.dedup();
     if troubles.is_empty() {

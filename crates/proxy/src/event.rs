@@ -46,6 +46,8 @@ pub enum Event<'a> {
         database: &'a str,
         /// Where from.
         peer: &'a str,
+        /// How they have proven who they are, as the rules call it.
+        way: &'static str,
         /// Whether over TLS.
         encrypted: bool,
     },
@@ -163,8 +165,8 @@ pub(crate) fn emit(event: &Event<'_>) {
     match event {
         Event::Listening { address } => info!(%address, "listening"),
         Event::NoWorkers { reason } => error!(reason, "no thread can be started"),
-        Event::Connected { user, database, peer, encrypted } => {
-            info!(user, database, peer, encrypted, "connected");
+        Event::Connected { user, database, peer, way, encrypted } => {
+            info!(user, database, peer, way, encrypted, "connected");
         }
         Event::NotConnected { user, peer, reason } => info!(user, peer, reason, "not connected"),
         Event::Disconnected { user, reason } => info!(user, reason, "disconnected"),

@@ -33,6 +33,7 @@ mod tls;
 mod upstream;
 mod wire;
 
+pub use auth::query::check_lookups;
 pub use catalog::{CatalogError, Loaded, load_snapshot, read_snapshot};
 pub use clock::now;
 pub use config::{Config, LimitsConfig, Secret, TlsConfig, UpstreamConfig};

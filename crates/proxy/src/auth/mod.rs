@@ -164,6 +164,8 @@ pub(crate) struct Attempt<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Proven {
     pub(crate) identity: Identity,
+    /// How.
+    pub(crate) way: &'static str,
     /// When the session has to end.
     pub(crate) until: Option<SystemTime>,
 }
@@ -246,19 +248,19 @@ impl Attempt<'_> {
         if method.needs_tls() && !self.startup.encrypted {
             return Err(AuthError::NeedsTls);
         }
-        let mut proven = match method {
+        let Verified { mut identity, until } = match method {
             Method::Scram => self.scram(link, Offer::Any).await?,
             Method::ScramPlus => self.scram(link, Offer::Bound).await?,
             Method::AuthQuery => self.stored(link).await?,
             Method::Certificate => self.certificate().await?,
-            Method::Token { issuers } => self.password_token(link, issuers).await?.into(),
-            Method::Oauth { issuers } => oauth::exchange(link, self, issuers).await?.into(),
+            Method::Token { issuers } => self.password_token(link, issuers).await?,
+            Method::Oauth { issuers } => oauth::exchange(link, self, issuers).await?,
             Method::Reject => self.by_password(link, None, Offer::Any).await?,
         };
         let Door { ways, policy, .. } = self.door;
-        ways.look_up(&mut proven.identity, policy).await?;
+        ways.look_up(&mut identity, policy).await?;
         put(&mut link.outbound, b'R', |body| body.put_i32(0));
-        Ok(proven)
+        Ok(Proven { identity, way: method.name(), until })
     }
 
     /// The first rule that matches; whom none matches is rejected.
@@ -279,12 +281,12 @@ impl Attempt<'_> {
         link: &mut Link,
         verifier: Option<&Verifier>,
         offer: Offer,
-    ) -> Result<Proven, AuthError> {
+    ) -> Result<Verified, AuthError> {
         scram::exchange(link, self, verifier, offer).await?;
-        Ok(Proven { identity: Identity::named(&self.startup.user), until: None })
+        Ok(Verified { identity: Identity::named(&self.startup.user), until: None })
     }
 
-    async fn scram(&self, link: &mut Link, offer: Offer) -> Result<Proven, AuthError> {
+    async fn scram(&self, link: &mut Link, offer: Offer) -> Result<Verified, AuthError> {
         self.by_password(link, self.own_verifier().as_ref(), offer).await
     }
 
@@ -295,7 +297,7 @@ impl Attempt<'_> {
 
     /// By the database's verifier. It is asked whoever it is about, so that the time tells nothing; it counts only for
     /// people whom the policy lists without a password of their own.
-    async fn stored(&self, link: &mut Link) -> Result<Proven, AuthError> {
+    async fn stored(&self, link: &mut Link) -> Result<Verified, AuthError> {
         let user = self.startup.user.as_str();
         let stored = match &self.door.ways.auth_query {
             Some(query) if !self.is_exhausted() => query.stored(user).await,
@@ -317,7 +319,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn certificate(&self) -> Result<Proven, AuthError> {
+    async fn certificate(&self) -> Result<Verified, AuthError> {
         let der = self.startup.certificate.as_ref().ok_or(AuthError::NoCertificate)?;
         let is_list = |name: &str| self.door.policy.is_list(name);
         let outcome = match self.door.ways.config.certificates.read(der, is_list) {
@@ -328,7 +330,7 @@ impl Attempt<'_> {
             Err(error) => Err(error.to_string()),
         };
         let identity = self.settle(outcome, Proof::Certificate).await?;
-        Ok(Proven { identity, until: None })
+        Ok(Verified { identity, until: None })
     }
 
     /// A token where a password would be.
@@ -386,12 +388,6 @@ impl Attempt<'_> {
             (Verdict::Wrong, Ok(_)) => "refused".to_owned(),
         };
         Err(AuthError::Failed { proof, reason })
-    }
-}
-
-impl From<Verified> for Proven {
-    fn from(verified: Verified) -> Self {
-        Self { identity: verified.identity, until: verified.until }
     }
 }
 

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use pgcordon_policy::mistake::{Mistake, MistakeKind, Place, Report};
 use pgcordon_policy::{Claims, Policy, Witness};
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
@@ -22,8 +23,9 @@ use tokio_postgres::types::Type;
 use super::json;
 use super::scram::Verifier;
 use crate::catalog::{self, CatalogError, ControlPool};
-use crate::config::UpstreamConfig;
+use crate::config::{Config, UpstreamConfig};
 use crate::event::{Event, emit};
+use crate::server::describe;
 
 /// For a connection and the answer together.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +39,8 @@ pub(crate) struct LookupConfig {
     pub(crate) dbname: String,
     /// With `$1` for the user's name.
     pub(crate) sql: String,
+    /// Where that stands.
+    pub(crate) place: Place,
     /// How long an answer is remembered; not for verifiers.
     pub(crate) cache: Duration,
 }
@@ -70,6 +74,16 @@ struct Lookup {
 }
 
 impl Lookup {
+    /// Has the database look at the statement, without running it.
+    async fn prepare(&self) -> Result<(), LookupError> {
+        let preparing = async {
+            let client = self.pool.get().await.map_err(CatalogError::from)?;
+            client.prepare_typed(&self.statement, &[Type::TEXT]).await?;
+            Ok(())
+        };
+        tokio::time::timeout(TIMEOUT, preparing).await.unwrap_or(Err(LookupError::Timeout))
+    }
+
     async fn ask(&self, user: &str) -> Result<Option<Row>, LookupError> {
         let asking = async {
             let client = self.pool.get().await.map_err(CatalogError::from)?;
@@ -85,6 +99,39 @@ impl Lookup {
             0 | 1 => Ok(rows.pop()),
             _ => Err(LookupError::Ambiguous),
         }
+    }
+}
+
+/// Has the databases look at `auth_query` and `attributes_query`, for `check`. What is wrong with them would show at the
+/// first login only.
+pub async fn check_lookups(config: &Config) -> Vec<Mistake> {
+    let mut report = Report::default();
+    let auth = &config.auth;
+    if let Some(lookup) = &auth.auth_query {
+        let outcome = match AuthQuery::open(lookup) {
+            Ok(query) => query.0.prepare().await,
+            Err(error) => Err(error.into()),
+        };
+        note(lookup, "auth_query", outcome, &mut report);
+    }
+    if let Some(lookup) = &auth.attributes_query {
+        let outcome = match AttributesQuery::open(lookup) {
+            Ok(query) => query.check(&config.policy).await,
+            Err(error) => Err(error.into()),
+        };
+        note(lookup, "attributes_query", outcome, &mut report);
+    }
+    report.finish()
+}
+
+fn note(lookup: &LookupConfig, what: &str, outcome: Result<(), LookupError>, report: &mut Report) {
+    if let Err(error) = outcome {
+        let hint = match what {
+            "auth_query" => "three columns: name, verifier, end of validity (timestamptz or NULL)",
+            _ => "each column is an attribute that the policy declares",
+        };
+        let message = format!("{what}: {}", describe(&error));
+        report.add(&lookup.place, MistakeKind::Catalog, message, hint);
     }
 }
 
@@ -140,6 +187,7 @@ impl AuthQuery {
 #[derive(Debug)]
 pub(crate) struct AttributesQuery {
     lookup: Lookup,
+    sql: String,
     cache: Duration,
     remembered: Mutex<HashMap<String, (Instant, Option<Claims>)>>,
 }
@@ -152,7 +200,20 @@ impl AttributesQuery {
             config.sql
         );
         let lookup = Lookup { pool, statement };
-        Ok(Self { lookup, cache: config.cache, remembered: Mutex::default() })
+        let (sql, cache) = (config.sql.clone(), config.cache);
+        Ok(Self { lookup, sql, cache, remembered: Mutex::default() })
+    }
+
+    /// Whether the query fits the database, and its columns the policy.
+    async fn check(&self, policy: &Policy) -> Result<(), LookupError> {
+        self.lookup.prepare().await?;
+        let client = self.lookup.pool.get().await.map_err(CatalogError::from)?;
+        let statement = client.prepare_typed(&self.sql, &[Type::TEXT]).await?;
+        let undeclared = statement
+            .columns()
+            .iter()
+            .find(|column| !policy.attributes().any(|known| known == column.name()));
+        undeclared.map_or(Ok(()), |column| Err(LookupError::Undeclared(column.name().to_owned())))
     }
 
     /// What the database says of a user; nothing where it has no row for them.

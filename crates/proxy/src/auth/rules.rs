@@ -83,6 +83,19 @@ impl Presence {
 }
 
 impl Method {
+    /// As the configuration calls it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Scram => "scram",
+            Self::ScramPlus => "scram-plus",
+            Self::Certificate => "certificate",
+            Self::Token { .. } => "token",
+            Self::Oauth { .. } => "oauth",
+            Self::AuthQuery => "auth_query",
+            Self::Reject => "reject",
+        }
+    }
+
     /// Whether it must not be used on a connection that anybody on the way can read or change.
     pub(crate) fn needs_tls(&self) -> bool {
         match self {

@@ -85,11 +85,11 @@ pub(crate) struct IssuerConfig {
     pub(crate) session_until_exp: bool,
 }
 
-/// Who a token is for.
+/// Who a proof is for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Verified {
     pub(crate) identity: Identity,
-    /// When whatever rests on the token has to end.
+    /// When whatever rests on it has to end.
     pub(crate) until: Option<SystemTime>,
 }
 

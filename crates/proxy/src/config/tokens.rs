@@ -140,7 +140,9 @@ fn read_keys(reading: &mut Reading<'_, '_>, algorithms: &[Algorithm]) -> Option<
     let path = reading.path(key)?;
     let read = match std::fs::read(&path) {
         Ok(bytes) if key == "secret_file" => {
-            Key::of_secret(bytes.trim_ascii_end()).map(|key| vec![key])
+            // A line, or bytes as they are; white space may be part of a secret.
+            let secret = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+            Key::of_secret(secret).map(|key| vec![key])
         }
         Ok(bytes) => keys::read(&String::from_utf8_lossy(&bytes), algorithms),
         Err(error) => Err(error.to_string()),
@@ -318,5 +320,6 @@ pub(super) fn read_lookup(
         let message = "one query, without `;`, in which $1 stands for the user's name";
         reading.mistake("sql", message.to_owned(), "");
     }
-    Some(LookupConfig { upstream: found?, dbname: dbname?, sql, cache })
+    let place = reading.fields.optional("sql").map_or(&node.place, |node| &node.place).clone();
+    Some(LookupConfig { upstream: found?, dbname: dbname?, sql, place, cache })
 }

@@ -182,6 +182,7 @@ async fn session(shared: &Shared, arrived: Arrived, peer: &str) -> Result<Sessio
                 user: &startup.user,
                 database: &startup.database,
                 peer,
+                way: proven.way,
                 encrypted: startup.encrypted,
             });
             Ok(session)
