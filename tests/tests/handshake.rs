@@ -206,6 +206,57 @@ fn malformed_proofs() {
     assert_eq!(client.until_ready().last().map(|message| message.kind), Some(b'Z'));
 }
 
+/// What a stranger sees of a login that fails, without what is random in it.
+fn seen(client: &mut Client) -> Vec<String> {
+    let scram = ScramSha256::new(b"wrong", ChannelBinding::unsupported());
+    let first = String::from_utf8(scram.message().to_vec()).expect("ASCII");
+    let offer = client.receive().expect("an offer");
+    client.send_bytes(&honest("SCRAM-SHA-256", &first)).expect("open");
+    let challenge = client.receive().expect("a challenge").text();
+    let mut lines = vec![offer.body.escape_ascii().to_string()];
+    let parts = challenge.split(',').map(|part| match part.split_at(2) {
+        ("s=", salt) => format!("s={} letters", salt.len()),
+        ("i=", iterations) => format!("i={iterations}"),
+        (_, nonce) => format!("{} bytes", nonce.len()),
+    });
+    lines.extend(parts);
+    let (_, nonce) = challenge.split_once("r=").expect("a nonce");
+    let (nonce, _) = nonce.split_once(',').expect("a salt");
+    let proof = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    client.send(b'p', format!("c=biws,r={nonce},p={proof}").as_bytes());
+    lines.push(refused(client, "a wrong proof"));
+    lines
+}
+
+/// Neither the messages nor the salt tell whether a user exists, has a password, or has one in the database.
+#[test]
+fn unknown_users_look_like_known_ones() {
+    let gates = Gates::new();
+    for database in ["by_scram", "by_query", "by_nothing", "elsewhere"] {
+        let look = |user: &str| {
+            let lines = seen(&mut gates.raw(false, user, database));
+            lines.iter().map(|line| line.replace(user, "somebody")).collect::<Vec<String>>()
+        };
+        let known = look("rita");
+        assert_eq!(known.len(), 5, "{known:?}");
+        for user in ["max", "dora", "edda", "nele", "otto", "stranger", "nobody", "postgres"] {
+            assert_eq!(look(user), known, "{user} of {database}");
+        }
+    }
+    // One name keeps its salt, or it would be no name of anybody's.
+    let salt = |user: &str| {
+        let mut client = gates.raw(false, user, "by_scram");
+        client.receive().expect("an offer");
+        client.send_bytes(&honest("SCRAM-SHA-256", "n,,n=,r=abcdefghijkl")).expect("open");
+        let challenge = client.receive().expect("a challenge").text();
+        challenge.split(',').nth(1).expect("a salt").to_owned()
+    };
+    for user in ["rita", "nobody", "dora"] {
+        assert_eq!(salt(user), salt(user), "{user}");
+    }
+    assert_ne!(salt("nobody"), salt("noone"));
+}
+
 /// Somebody on the way took PLUS off the list: the client says that it could have bound the channel.
 #[test]
 fn downgraded_channel_binding() {

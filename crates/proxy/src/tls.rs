@@ -25,6 +25,7 @@ use rustls::{
     SignatureScheme,
 };
 
+use crate::auth::Impostor;
 use crate::config::TlsConfig;
 
 /// `ALPN` name that PostgreSQL 17 and later expect.
@@ -71,6 +72,8 @@ pub(crate) struct ServerTls {
     pub(crate) config: Arc<ServerConfig>,
     /// For SCRAM's channel binding.
     pub(crate) certificate_pem: Arc<[u8]>,
+    /// Made of the key.
+    pub(crate) impostor: Impostor,
 }
 
 /// Reads the server's certificate chain and key, and whose certificates clients may show.
@@ -79,6 +82,7 @@ pub(crate) fn server(files: &TlsConfig) -> Result<ServerTls, TlsError> {
     let pem = std::fs::read(certificate).map_err(|error| unreadable(certificate, &error))?;
     let chain = certificates(certificate, &pem)?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+    let impostor = Impostor::of_key(private.secret_der());
     let clients = match &files.client_ca {
         Some(ca) => client_verifier(ca, &files.client_crl)?,
         None => WebPkiClientVerifier::no_client_auth(),
@@ -93,7 +97,7 @@ pub(crate) fn server(files: &TlsConfig) -> Result<ServerTls, TlsError> {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
-    Ok(ServerTls { config: Arc::new(config), certificate_pem: pem.into() })
+    Ok(ServerTls { config: Arc::new(config), certificate_pem: pem.into(), impostor })
 }
 
 /// Clients may show a certificate; one that they show must be good: signed by the CA, in its time, and, where there

@@ -153,6 +153,13 @@ pub(crate) struct Door<'a> {
     pub(crate) throttle: &'a Throttle,
 }
 
+impl Door<'_> {
+    /// Where there is a TLS key, its: the same in every process that has it.
+    fn impostor(&self) -> &Impostor {
+        self.ways.tls.as_ref().map_or(self.impostor, |tls| &tls.impostor)
+    }
+}
+
 /// One connection that wants in.
 pub(crate) struct Attempt<'a> {
     pub(crate) door: Door<'a>,

@@ -103,6 +103,14 @@ impl Impostor {
         Self { key: rand::random() }
     }
 
+    /// From a secret that outlives the process, and that several processes share: a salt that changes with either would
+    /// be nobody's. The secret must be a key, not a password: a stranger sees what is derived from it.
+    pub(crate) fn of_key(secret: &[u8]) -> Self {
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
+        let derived = aws_lc_rs::hmac::sign(&key, b"pgcordon: verifiers of nobody");
+        Self { key: derived.as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes") }
+    }
+
     /// For one name always the same, with iterations and salt of as many bytes as some real verifier has: what differs
     /// from all of these would be nobody's.
     fn verifier(&self, user: &str, looks: &[Look]) -> Verifier {
@@ -142,7 +150,7 @@ pub(super) async fn exchange(
     put_mechanisms(&mut link.outbound, accepted);
     link.flush().await?;
 
-    let made = attempt.door.impostor.verifier(&attempt.startup.user, &attempt.door.ways.looks);
+    let made = attempt.door.impostor().verifier(&attempt.startup.user, &attempt.door.ways.looks);
     let first = read_initial(link, accepted).await?;
     let (answer, state) = server
         .on_client_first_message_with_secret(&first, verifier.unwrap_or(&made).secret())
@@ -231,6 +239,13 @@ mod tests {
         assert_ne!(one.verifier("nobody", &[]).salt, other.verifier("nobody", &[]).salt);
         let verifier = one.verifier("x", &[]);
         assert!(!verifier.salt.starts_with(&verifier.stored_key[..8]));
+    }
+
+    #[test]
+    fn processes_with_one_key_have_one_salt() {
+        let salt = |key: &[u8]| Impostor::of_key(key).verifier("nobody", &[]).salt;
+        assert_eq!(salt(b"a key"), salt(b"a key"));
+        assert_ne!(salt(b"a key"), salt(b"another"));
     }
 
     #[test]
