@@ -21,7 +21,8 @@ level() {
     say "--- $title: passed in $(($(date +%s) - started)) s"
 }
 
-# psycopg 3 for the client tests, in an environment of its own beside the build.
+# psycopg 3 for the client tests, in an environment of its own beside the build. From 3.3 on its wheels bring libpq 18,
+# which Debian does not have yet: it speaks OAUTHBEARER.
 python_clients() {
     if python3 -c 'import psycopg' 2>/dev/null; then
         return 0
@@ -30,7 +31,7 @@ python_clients() {
     if ! "$environment/bin/python3" -c 'import psycopg' 2>/dev/null; then
         say "installing psycopg into $environment"
         python3 -m venv "$environment"
-        "$environment/bin/pip" install --quiet --disable-pip-version-check 'psycopg[binary]>=3.1,<4'
+        "$environment/bin/pip" install --quiet --disable-pip-version-check 'psycopg[binary]>=3.3,<4'
     fi
     PATH=$environment/bin:$PATH
     export PATH

@@ -4,7 +4,7 @@
 //! Out: the row count of a person who got in, or the words of the refusal.
 
 use e2e::authority::{Authority, Pair, Subject};
-use e2e::gates::{Gates, Psql, oauth};
+use e2e::gates::{Gates, Psql, QUERY, oauth};
 use e2e::tokens::{ISSUER, Signer, by_secret, now, unsigned};
 use serde_json::{Value, json};
 
@@ -219,6 +219,35 @@ fn oauthbearer() {
     ] {
         assert_eq!(try_(&malformed), "08P01 malformed authentication message", "{malformed:?}");
     }
+}
+
+/// The real client: libpq 18 asks where tokens come from, compares the issuer, and sends the token.
+#[test]
+fn oauthbearer_by_libpq_18() {
+    let gates = Gates::new();
+    let try_ = |token: &str, sslmode: &str, issuer: &str| {
+        let target = format!(
+            "host=127.0.0.1 port={} user=rita dbname=by_oauth sslmode={sslmode} sslrootcert={} \
+             oauth_issuer={issuer} oauth_client_id=x connect_timeout=20",
+            gates.proxy.port(),
+            gates.server_ca.display()
+        );
+        let script = e2e::repository().join("tests/clients/libpq_oauth.py");
+        let mut command = std::process::Command::new("python3");
+        let output = command.arg(script).args([target.as_str(), token, QUERY]).output();
+        let output = output.expect("python3 starts");
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    };
+    let told = format!("{ISSUER}/.well-known/openid-configuration openid groups");
+    let good = gates.signer.sign(&json!({}));
+    assert_eq!(try_(&good, "verify-full", ISSUER), format!("{IN}\n{told}"));
+    let expired = gates.signer.sign(&json!({ "exp": now() - 60 }));
+    let refused = "FATAL:  OAuth bearer authentication failed for user \"rita\"";
+    assert_eq!(try_(&expired, "verify-full", ISSUER), format!("{refused}\n{told}"));
+    assert_eq!(try_(&good, "disable", ISSUER), NEEDS_TLS);
+    let other = try_(&good, "verify-full", "https://evil.example");
+    assert!(other.contains("is incompatible with oauth_issuer"), "{other}");
 }
 
 #[test]
