@@ -19,7 +19,14 @@ pub(crate) async fn run(arguments: &Explain) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     let database = database(&config, arguments)?;
     let sight = Sight::open(&config, &arguments.user, &database).await?;
-    let connect = format!("{} may use {database} ({})", arguments.user, sight.target);
+    let landed = &sight.principal.database;
+    let connect = match *landed == database {
+        true => format!("{} may use {database} ({})", arguments.user, sight.target),
+        false => format!(
+            "{} may not use {database} and lands in {landed} ({})",
+            arguments.user, sight.target
+        ),
+    };
     console::line(layer("connect", &connect));
     let (answers, outcome) = pgcordon_rewrite::explain(&arguments.sql, sight.context());
     for answer in answers.iter().filter(|answer| answer.layer != "connect") {

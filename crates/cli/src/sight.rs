@@ -31,9 +31,11 @@ pub(crate) struct Sight {
 impl Sight {
     /// Asks the connect layer, reads the catalog and binds the policy to it.
     pub(crate) async fn open(config: &Config, user: &str, database: &str) -> Result<Self, Failure> {
+        let identity = Identity::named(user);
+        let database = config.policy.landing(&identity, database);
         let principal = config
             .policy
-            .principal(&Identity::named(user), database)
+            .principal(&identity, database)
             .map_err(|denial| Failure::Told(connect_denial(config, user, database, &denial)))?;
         let entry = config.policy.database(database).expect("the principal was made for it");
         let upstream = upstream(config, &entry.upstream)?;
@@ -78,9 +80,9 @@ pub(crate) fn upstream<'c>(
     config.upstreams.get(name).ok_or_else(|| Failure::Told(format!("no upstream `{name}`")))
 }
 
-/// Whether the policy names that user.
+/// Whether the policy names that user, or it is a visitor.
 pub(crate) fn knows(config: &Config, user: &str) -> bool {
-    config.policy.users().any(|known| known == user)
+    Identity::named(user).is_anonymous() || config.policy.users().any(|known| known == user)
 }
 
 /// The operator who asks may know which users and databases there are; a client is told less.

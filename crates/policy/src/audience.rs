@@ -4,6 +4,8 @@
 //! Out: an [`Audience`], asked by [`Audience::includes`].
 //!
 //! Invariants:
+//! - `everyone` is whoever has logged in; visitors who have not are meant by `public` alone. What restricts everyone
+//!   restricts visitors too.
 //! - Naming nobody is a mistake, not an empty condition: a restrictive rule for nobody would restrict nobody.
 //! - Every name in it is defined somewhere.
 
@@ -11,15 +13,20 @@ use std::collections::BTreeSet;
 
 use crate::mistake::{MistakeKind, Report};
 use crate::people::People;
+use crate::principal::Principal;
 use crate::yaml::{Fields, Node, Scalar, Value};
 
+/// Everyone, and visitors who have not logged in: also the name that those connect by.
+pub(crate) const PUBLIC: &str = "public";
 /// Words that stand for every person; no role may be called so.
-pub(crate) const EVERYONE: [&str; 2] = ["everyone", "public"];
+pub(crate) const EVERYONE: [&str; 2] = ["everyone", PUBLIC];
 
 /// A set of people, named by their roles, groups or names.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Audience {
     pub(crate) everyone: bool,
+    /// Visitors who have not logged in.
+    pub(crate) public: bool,
     pub(crate) roles: BTreeSet<String>,
     pub(crate) groups: BTreeSet<String>,
     pub(crate) users: BTreeSet<String>,
@@ -39,13 +46,33 @@ impl Audience {
             || self.groups.iter().any(in_group)
     }
 
+    /// Whether what it grants is granted to them.
+    pub(crate) fn grants(&self, principal: &Principal) -> bool {
+        if principal.anonymous { self.public } else { self.names(principal) }
+    }
+
+    /// Whether what it takes away is taken from them.
+    pub(crate) fn restricts(&self, principal: &Principal) -> bool {
+        if principal.anonymous { self.public || self.everyone } else { self.names(principal) }
+    }
+
+    fn names(&self, principal: &Principal) -> bool {
+        let in_group = |group: &String| principal.groups.contains(group);
+        self.includes(&principal.name, |role| principal.roles.contains(role), in_group)
+    }
+
+    fn add_word(&mut self, word: &str) {
+        self.everyone = true;
+        self.public |= word == PUBLIC;
+    }
+
     /// Reads `everyone`, `public`, a list of roles, or a map of roles, groups and users.
     pub(crate) fn read(node: &Node, what: &str, people: &People, report: &mut Report) -> Self {
         let mut audience = Self::default();
         let misshapen = "write `everyone`, [a role, …] or { roles: […], groups: […], users: […] }";
         match &node.value {
             Value::Scalar(word) if EVERYONE.contains(&word.text.as_str()) => {
-                audience.everyone = true
+                audience.add_word(&word.text);
             }
             Value::List(nodes) => audience.read_roles(nodes, people, report),
             Value::Map(_) => audience.read_map(node, what, people, report),
@@ -102,7 +129,7 @@ impl Audience {
     fn read_roles(&mut self, nodes: &[Node], people: &People, report: &mut Report) {
         for scalar in names(nodes, "a role", report) {
             if EVERYONE.contains(&scalar.text.as_str()) {
-                self.everyone = true;
+                self.add_word(&scalar.text);
                 continue;
             }
             let everyone = std::iter::once("everyone");

@@ -16,6 +16,7 @@ use pgcordon_sql::template::Template;
 
 use crate::attribute::text_constant;
 use crate::audience::Audience;
+use crate::bind::query::BoundQueries;
 use crate::combine::{any, every};
 use crate::decide::{AppliedRule, Command, Decision, Denial, Expression, Filter};
 use crate::merge;
@@ -45,6 +46,7 @@ pub struct BoundPolicy {
     pub(crate) functions: BTreeSet<QualifiedName>,
     /// What the policy speaks of by name.
     pub(crate) reach: Arc<Reach>,
+    pub(crate) queries: BoundQueries,
 }
 
 /// The rules of one relation, indexed by whom they are for.
@@ -53,7 +55,10 @@ pub(crate) struct BoundRelation {
     coverage: Coverage,
     column_count: usize,
     rules: Vec<BoundRule>,
+    /// For whoever has logged in.
     everyone: Vec<usize>,
+    /// For visitors who have not: `public`, and what restricts everyone.
+    public: Vec<usize>,
     roles: HashMap<String, Vec<usize>>,
     groups: HashMap<String, Vec<usize>>,
     users: HashMap<String, Vec<usize>>,
@@ -102,6 +107,7 @@ impl BoundRelation {
             column_count,
             rules: Vec::with_capacity(rules.len()),
             everyone: Vec::new(),
+            public: Vec::new(),
             roles: HashMap::new(),
             groups: HashMap::new(),
             users: HashMap::new(),
@@ -109,6 +115,9 @@ impl BoundRelation {
         for (index, (rule, audience)) in rules.into_iter().enumerate() {
             if audience.everyone {
                 relation.everyone.push(index);
+            }
+            if audience.public || (audience.everyone && rule.restrictive) {
+                relation.public.push(index);
             }
             for (names, into) in [
                 (&audience.roles, &mut relation.roles),
@@ -126,6 +135,9 @@ impl BoundRelation {
 
     /// The rules for a principal, in their order, each once.
     fn rules_for(&self, principal: &Principal) -> Vec<&BoundRule> {
+        if principal.anonymous {
+            return self.public.iter().map(|index| &self.rules[*index]).collect();
+        }
         let of_roles = principal.roles.iter().filter_map(|name| self.roles.get(name));
         let of_groups = principal.groups.iter().filter_map(|name| self.groups.get(name));
         let of_user = self.users.get(&principal.name);

@@ -7,6 +7,8 @@
 //! - Only authentication makes one: nothing in it is what a client said of itself without proof.
 //! - Values are as they were found; the policy's declared types check them when a principal is made.
 
+use crate::audience::PUBLIC;
+
 /// Who somebody is.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Identity {
@@ -91,6 +93,18 @@ impl Identity {
             login = by;
         }
         login
+    }
+
+    /// A visitor who has not logged in.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self::named(PUBLIC)
+    }
+
+    /// Whether that is a visitor who has not logged in: no user can be called so.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.user == PUBLIC
     }
 
     /// Whether a token or certificate describes them, so that the policy need not list them.

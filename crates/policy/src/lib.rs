@@ -12,9 +12,9 @@
 //!
 //! # The language, as far as it is built
 //!
-//! Sections: `attributes`, `roles`, `groups`, `users`, `databases`, `masks`, `tables`, `functions`, `limits`. They
-//! may be spread over files; a name may be defined once. Keys of the language that are not built yet (`queries`,
-//! `tests`, `attributes_query`, `otherwise`) are refused.
+//! Sections: `attributes`, `roles`, `groups`, `users`, `databases`, `masks`, `tables`, `functions`, `limits`,
+//! `queries`. They may be spread over files; a name may be defined once. Keys of the language that are not built yet
+//! (`tests`, `attributes_query`) are refused.
 //!
 //! - **Names are the catalog's names, exactly**; nothing folds case. `orders` is `public.orders`. Double quotes
 //!   are needed only where a part holds a dot, a star or a quote: `public."odd.name"`.
@@ -29,7 +29,12 @@
 //!   beyond these; a role with `view_as: true` may look as anybody. Nobody acts for somebody with `bypass` who has none.
 //! - **`until`** on a rule: a date (all of that day, in UTC) or a timestamp with its zone.
 //! - **`limits`**: of several entries for one person the most generous counts, key by key.
-//! - **`to` and `connect`**: `everyone` (also `public`), a list of roles, or `{ roles, groups, users }`.
+//! - **`to` and `connect`**: `everyone` (whoever has logged in), `public` (visitors without a password too), a list of
+//!   roles, or `{ roles, groups, users }`. What restricts everyone restricts visitors too.
+//! - **`public: true`** lets visitors into a database: as user `public`, without a password, role, group or attribute.
+//! - **`otherwise`**: the database in which people land whom `connect` does not include.
+//! - **`queries`** are rules on statements, by `sql` (one statement, whatever its constants) or `match`. Any of them can
+//!   refuse, nobody but `bypass` is above them, and what none is about is allowed.
 //! - **A permissive rule** allows `[select]` unless `allow` says otherwise, **a restrictive one**
 //!   (`restrict: true`) is about every command. `check` is as `rows` unless written. A restrictive rule alone
 //!   grants nothing.
@@ -63,11 +68,13 @@ mod policy;
 mod pooling;
 pub mod principal;
 mod provenance;
+mod query;
 mod reach;
 mod rule;
 mod sections;
 pub mod yaml;
 
+pub use bind::query::{QueryDenial, StatementPart};
 pub use bound::{BoundPolicy, Coverage};
 pub use database::Database;
 pub use decide::{AppliedRule, Cell, ColumnAccess, Command, Decision, Denial, Expression, Filter};
@@ -81,3 +88,4 @@ pub use policy::{Policy, load};
 pub use pooling::PoolMode;
 pub use principal::{ConnectDenial, Principal};
 pub use provenance::{Origin, Provenance};
+pub use query::QueryCommand;

@@ -73,7 +73,10 @@ pub(crate) fn of(rules: &[LimitRule], name: &str, person: &Person<'_>) -> RoleLi
     if person.powers.bypass {
         return RoleLimits::default();
     }
-    let rules: Vec<&LimitRule> = rules.iter().filter(|rule| person.is_in(name, &rule.to)).collect();
+    // What limits everyone limits visitors too.
+    let is_for =
+        |rule: &&LimitRule| person.is_in(name, &rule.to) || (person.anonymous && rule.to.everyone);
+    let rules: Vec<&LimitRule> = rules.iter().filter(is_for).collect();
     RoleLimits {
         max_rows: most_generous(&rules, |rule| rule.max_rows),
         statement_timeout: most_generous(&rules, |rule| rule.statement_timeout),

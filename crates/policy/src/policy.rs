@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::audience::names;
-use crate::database::Database;
+use crate::database::{Database, check_otherwise};
 use crate::identity::Identity;
 use crate::limits::{self, LimitRule};
 use crate::mistake::{Mistake, MistakeKind, Place, Report, Source};
@@ -20,6 +20,7 @@ use crate::name::{QualifiedName, function_name};
 use crate::people::{ActDenial, Acting, People, PeopleSections, Person};
 use crate::principal::{ConnectDenial, Principal};
 use crate::provenance::Provenance;
+use crate::query::{self, QueryRule};
 use crate::reach::Reach;
 use crate::rule::{RuleReader, TableRules};
 use crate::sections::{Section, Sections};
@@ -32,6 +33,7 @@ pub struct Policy {
     databases: BTreeMap<String, Database>,
     pub(crate) tables: Vec<TableRules>,
     pub(crate) functions: BTreeMap<QualifiedName, Place>,
+    pub(crate) queries: Vec<QueryRule>,
     limits: Vec<LimitRule>,
     notes: Vec<Mistake>,
     /// What it speaks of by name.
@@ -72,12 +74,14 @@ pub fn load(sources: &[Source], foreign_sections: &[&str]) -> Result<Policy, Vec
     let section = sections.take("databases", &mut report);
     let databases = read_databases(&section, &people, &mut report);
     let limits = limits::read(&sections.take_list("limits"), &people, &mut report);
+    let queries = query::read(&sections.take_list("queries"), &people, &mut report);
     let functions = read_functions(&sections.take("functions", &mut report), &mut report);
     let scopes = databases.values().filter_map(|database: &Database| database.tables.as_ref());
     let scopes = scopes.map(|list| list.iter().map(|(pattern, _)| pattern.clone()).collect());
+    let scopes = scopes.chain(queries.iter().filter_map(QueryRule::relations));
     let reach = Arc::new(Reach::of(&tables, scopes.collect()));
     let notes = report.take_notes();
-    let policy = Policy { people, databases, tables, functions, reach, limits, notes };
+    let policy = Policy { people, databases, tables, functions, queries, reach, limits, notes };
     if report.is_empty() { Ok(policy) } else { Err(report.finish()) }
 }
 
@@ -86,11 +90,13 @@ fn read_databases(
     people: &People,
     report: &mut Report,
 ) -> BTreeMap<String, Database> {
-    section
+    let databases = section
         .entries()
         .filter_map(|entry| Database::read(entry, people, report))
         .map(|database| (database.name.clone(), database))
-        .collect()
+        .collect();
+    check_otherwise(&databases, report);
+    databases
 }
 
 fn read_functions(section: &Section<'_>, report: &mut Report) -> BTreeMap<QualifiedName, Place> {
@@ -184,6 +190,18 @@ impl Policy {
         notes
     }
 
+    /// The names of the rules that end.
+    pub fn ending_rules(&self) -> impl Iterator<Item = &str> {
+        let rules = self.tables.iter().flat_map(|table| &table.rules);
+        rules.filter(|rule| rule.until.is_some()).map(|rule| rule.name.as_str())
+    }
+
+    /// Whether anybody is limited.
+    #[must_use]
+    pub fn has_limits(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
     /// The next moment after `now` at which a rule expires.
     #[must_use]
     pub fn next_until(&self, now: Moment) -> Option<Moment> {
@@ -228,6 +246,7 @@ impl Policy {
         let login = self.people.users.get(&identity.login().user);
         Ok(Principal {
             name: identity.user.clone(),
+            anonymous: person.anonymous,
             database: database.to_owned(),
             groups: person.groups.into_keys().collect(),
             roles: person.roles.into_keys().collect(),
@@ -242,6 +261,32 @@ impl Policy {
             pool_mode: login.and_then(|user| user.pool_mode).unwrap_or(wanted.pool_mode),
             identity: Arc::new(identity.clone()),
         })
+    }
+
+    /// The database that somebody lands in who asks for `database`: that one if they may use it, else the first one
+    /// that they may use on the way of `otherwise`, else the one that they asked for, which denies them.
+    #[must_use]
+    pub fn landing<'n>(&'n self, identity: &Identity, database: &'n str) -> &'n str {
+        let Some(person) = self.people.person(identity) else { return database };
+        let mut next = self.databases.get(database);
+        // A circle is a mistake; a bound all the same.
+        for _ in 0..self.databases.len() {
+            let Some(known) = next else { break };
+            if known.admits(&identity.user, &person) {
+                return &known.name;
+            }
+            next = known.otherwise.as_ref().and_then(|name| self.databases.get(&name.text));
+        }
+        database
+    }
+
+    /// Whether somebody of that name who asks for `database` is let in without a password: a visitor, who lands in a
+    /// database with `public: true`.
+    #[must_use]
+    pub fn is_open_to(&self, user: &str, database: &str) -> bool {
+        let visitor = Identity::named(user);
+        let landed = self.databases.get(self.landing(&visitor, database));
+        visitor.is_anonymous() && landed.is_some_and(|landed| landed.public)
     }
 
     /// Where everything about a person comes from; `None` for somebody whom nothing describes.

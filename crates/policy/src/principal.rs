@@ -20,6 +20,8 @@ use crate::pooling::PoolMode;
 pub struct Principal {
     /// The name: of the person for whom somebody acts, or the login name.
     pub name: String,
+    /// A visitor who has not logged in.
+    pub anonymous: bool,
     /// The database by the name that clients use; its `tables` limit what the principal may name.
     pub database: String,
     /// Groups that the person is in.

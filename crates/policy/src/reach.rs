@@ -1,6 +1,6 @@
 //! What a policy speaks of by name, whatever the catalog holds: for statements that change the catalog.
 //!
-//! In:  the sections `tables` and `databases`.
+//! In:  the sections `tables`, `databases` and `queries`.
 //! Out: a [`Reach`], asked through [`BoundPolicy`].
 //!
 //! Invariants:
@@ -20,7 +20,7 @@ use crate::rule::{Rows, Rule, TableRules, Treatment};
 pub(crate) struct Reach {
     /// Each key under `tables`, with the words of its rules.
     tables: Vec<(RelationPattern, BTreeSet<String>)>,
-    /// The `tables` of each database that has them.
+    /// The `tables` of each database that has them, and the relations of each rule on statements.
     scopes: Vec<Vec<RelationPattern>>,
     /// Relations that sub-selects in rules read, as schema and name, with the words around them.
     read: Vec<((String, String), BTreeSet<String>)>,

@@ -17,7 +17,7 @@ pub(crate) const SECTIONS: [&str; 8] =
     ["attributes", "roles", "groups", "users", "databases", "masks", "tables", "functions"];
 
 /// Sections that are lists.
-pub(crate) const LISTS: [&str; 1] = ["limits"];
+pub(crate) const LISTS: [&str; 2] = ["limits", "queries"];
 
 /// The entries of one section, of all files.
 #[derive(Clone, Debug, Default)]

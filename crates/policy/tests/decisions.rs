@@ -499,3 +499,37 @@ fn a_policy_that_was_never_bound_grants_nothing() {
     assert!(bound.bound.decide(&rita, orders, Select).is_ok());
     assert!(pgcordon_policy::BoundPolicy::default().decide(&rita, orders, Select).is_err());
 }
+
+/// Visitors get what says `public`; what restricts everyone restricts them too.
+#[test]
+fn visitors_get_only_what_is_public() {
+    let policy = "
+tables:
+  orders:
+    - { name: everyone's, to: everyone, rows: amount = 1 }
+    - { name: open, to: public, rows: amount = 2 }
+    - { name: wall, to: everyone, restrict: true, rows: tenant_id = 1 }
+    - { name: role wall, to: [viewer], restrict: true, rows: tenant_id = 2 }
+  customers:
+    - { name: all, to: [everyone], rows: all }
+  payroll:
+    - { name: mine, to: [public, rep], rows: 'id = {user.tenant}' }
+databases:
+  gallery: { upstream: main, dbname: shop, public: true }";
+    let bound = shop::bind_to(policy, &["shop", "gallery"], Moment::from_unix_seconds(0));
+    for (user, relation, expected) in [
+        ("public@gallery", "orders", "((amount = 2) and (tenant_id = 1))"),
+        ("nobody@gallery", "orders", "(((amount = 1) or (amount = 2)) and (tenant_id = 1))"),
+        (
+            "rita@gallery",
+            "orders",
+            "(((amount = 1) or (amount = 2)) and (tenant_id = 2) and (tenant_id = 1))",
+        ),
+        ("public@gallery", "customers", NO_RULE),
+        ("nobody@gallery", "customers", "all"),
+        ("public@gallery", "payroll", "denied: principal lacks attribute `tenant`"),
+        ("tess@gallery", "payroll", "(id = ('7'::int4))"),
+    ] {
+        assert_eq!(bound.say(user, Select, relation), expected, "{user} {relation}");
+    }
+}

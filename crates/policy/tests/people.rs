@@ -272,3 +272,35 @@ fn whoever_is_acted_for_is_the_principal_and_the_login_keeps_its_pool_mode() {
     assert_ne!(by("bus"), direct);
     assert_eq!(by("bus"), by("bus"));
 }
+
+#[test]
+fn visitors_enter_public_databases_alone() {
+    let more = "
+databases:
+  gallery: { upstream: main, dbname: shop, public: true, connect: [rep] }
+  annex: { upstream: main, dbname: shop, connect: [manager], otherwise: gallery }
+  vault: { upstream: main, dbname: shop, connect: [admin], otherwise: annex }";
+    let policy = shop::policy(more);
+    let token =
+        Claims { roles: vec!["admin".to_owned()], ..claims(Witness::Token, &["north"], &[]) };
+    for visitor in
+        [Identity::anonymous(), Identity { claims: vec![token], ..Identity::named("public") }]
+    {
+        assert_eq!(policy.usable(&visitor), ["gallery"]);
+        let principal = policy.principal(&visitor, "gallery").expect("it is public");
+        assert!(principal.anonymous && principal.roles.is_empty() && principal.groups.is_empty());
+        assert!(!principal.bypass);
+        assert!(policy.principal(&visitor, "shop").is_err());
+        assert_eq!(policy.landing(&visitor, "vault"), "gallery");
+        assert_eq!(policy.landing(&visitor, "shop"), "shop");
+    }
+    let landing = |user: &str, database: &'static str| {
+        policy.landing(&Identity::named(user), database).to_owned()
+    };
+    assert_eq!(landing("root", "vault"), "vault");
+    assert_eq!(landing("max", "vault"), "annex");
+    assert_eq!(landing("rita", "vault"), "gallery");
+    assert_eq!(landing("nobody", "vault"), "vault");
+    assert_eq!(landing("rita", "nowhere"), "nowhere");
+    assert_eq!(landing("stranger", "vault"), "vault");
+}

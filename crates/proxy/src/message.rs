@@ -132,6 +132,8 @@ pub(crate) enum Severity {
     Error,
     /// The connection ends.
     Fatal,
+    /// Nothing is wrong.
+    Notice,
 }
 
 /// An error that we originate.
@@ -175,12 +177,19 @@ impl Report {
         Self { hint: hint.into(), ..self }
     }
 
-    /// Appends an ErrorResponse.
+    /// A NoticeResponse.
+    pub(crate) fn notice(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Notice, ..Self::error("00000", message) }
+    }
+
+    /// Appends an ErrorResponse, or a NoticeResponse.
     pub(crate) fn put(&self, buffer: &mut BytesMut) {
         let severity = match self.severity {
             Severity::Error => "ERROR",
             Severity::Fatal => "FATAL",
+            Severity::Notice => "NOTICE",
         };
+        let tag = if self.severity == Severity::Notice { b'N' } else { b'E' };
         let position = self.position.map(|position| position.to_string()).unwrap_or_default();
         let fields = [
             (b'S', severity),
@@ -191,7 +200,7 @@ impl Report {
             (b'H', self.hint.as_str()),
             (b'P', position.as_str()),
         ];
-        put(buffer, b'E', |body| {
+        put(buffer, tag, |body| {
             for (code, value) in fields {
                 if !value.is_empty() {
                     body.put_u8(code);

@@ -77,6 +77,7 @@ fn plan(
 ) -> Result<Plan, Refusal> {
     let mut plan = Plan::default();
     for statement in &analysis.statements {
+        lens.note_queries(crate::query::admitted(text, context, statement)?);
         calls(statement, context, &mut plan)?;
         for used in &statement.settings {
             settings::usable(used)?;
@@ -424,6 +425,9 @@ fn layers(
             let answer = format!("{what}: rows {}", row.text);
             layers.push(LayerAnswer { layer: "row", answer });
         }
+    }
+    for rule in lens.queries() {
+        layers.push(LayerAnswer { layer: "query", answer: format!("rule `{rule}`: allowed") });
     }
     let query = match result {
         Ok(_) => "allowed".to_owned(),

@@ -22,6 +22,8 @@ pub(crate) struct PolicyLens<'a> {
     answers: RefCell<BTreeMap<(RelationId, Command), Answer>>,
     /// The relation that made the analysis fail, if a denial did.
     failed: RefCell<Option<(RelationId, Denial)>>,
+    /// Names of the rules on statements that were asked and admitted one.
+    queries: RefCell<Vec<String>>,
     /// What may be known of; found out when a statement first asks the catalog.
     visible: RefCell<Option<Rc<Visible>>>,
     /// While it is found out, views that read the catalog are asked about: that they read it is enough.
@@ -44,6 +46,7 @@ impl<'a> PolicyLens<'a> {
             context,
             answers: RefCell::default(),
             failed: RefCell::default(),
+            queries: RefCell::default(),
             visible: RefCell::default(),
             asking: Cell::new(false),
         }
@@ -103,6 +106,16 @@ impl<'a> PolicyLens<'a> {
             Ok(_) => Ok(answer),
             Err(denial) => Err(self.refusal(relation, denial, None)),
         }
+    }
+
+    /// Notes rules on statements that admitted one, for `explain`.
+    pub(crate) fn note_queries(&self, names: Vec<String>) {
+        self.queries.borrow_mut().extend(names);
+    }
+
+    /// Rules on statements that admitted one, for `explain`.
+    pub(crate) fn queries(&self) -> Vec<String> {
+        self.queries.borrow().clone()
     }
 
     /// Every decision made, for `explain`.

@@ -19,6 +19,7 @@ mod merge;
 mod parameter;
 mod plan;
 mod propose;
+mod query;
 mod read;
 mod refer;
 mod refusal;

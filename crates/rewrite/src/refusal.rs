@@ -142,6 +142,16 @@ pub enum Refusal {
         /// The kind, as PostgreSQL calls the command.
         what: &'static str,
     },
+    /// A rule on statements refuses it. 42501, with the rule's own message.
+    #[error("query rule `{rule}` refuses the statement")]
+    QueryDenied {
+        /// The rule's name.
+        rule: String,
+        /// Stays the same when the message changes: for programs.
+        code: String,
+        /// For the person.
+        message: Option<String>,
+    },
     /// A setting that may not be changed or shown. 42501.
     #[error("permission denied for setting `{name}`")]
     SettingDenied {
@@ -193,11 +203,39 @@ impl Refusal {
             Self::FunctionDenied { .. } => "function_denied",
             Self::OperatorDenied { .. } => "operator_denied",
             Self::StatementDenied { .. } => "statement_denied",
+            Self::QueryDenied { .. } => "query_denied",
             Self::SettingDenied { .. } => "setting_denied",
             Self::MissingAttribute { .. } => "missing_attribute",
             Self::BrokenRule { .. } => "broken_rule",
             Self::Limit { .. } => "limit",
             Self::Verification(_) => "verification",
+        }
+    }
+
+    /// What a program can act on.
+    fn detail(&self) -> String {
+        match self {
+            Self::QueryDenied { code, .. } => format!("Query rule: {code}."),
+            Self::Syntax { .. }
+            | Self::Unsupported { .. }
+            | Self::UnknownRelation { .. }
+            | Self::UnknownColumn { .. }
+            | Self::MissingFrom { .. }
+            | Self::AmbiguousColumn { .. }
+            | Self::UnknownType { .. }
+            | Self::NotUpdatable { .. }
+            | Self::ColumnDenied { .. }
+            | Self::CommandDenied { .. }
+            | Self::FunctionDenied { .. }
+            | Self::OperatorDenied { .. }
+            | Self::StatementDenied { .. }
+            | Self::Partial { .. }
+            | Self::Governed { .. }
+            | Self::SettingDenied { .. }
+            | Self::MissingAttribute { .. }
+            | Self::BrokenRule { .. }
+            | Self::Limit { .. }
+            | Self::Verification(_) => String::new(),
         }
     }
 
@@ -264,6 +302,10 @@ impl Refusal {
             Self::StatementDenied { what } => {
                 ("42501", format!("permission denied: {what} is not granted to you"), "", None)
             }
+            Self::QueryDenied { message, .. } => {
+                let plain = || "permission denied for this statement".to_owned();
+                ("42501", message.clone().unwrap_or_else(plain), "", None)
+            }
             Self::SettingDenied { name } => {
                 ("42501", format!("permission denied to set parameter \"{name}\""), "", None)
             }
@@ -290,7 +332,7 @@ impl Refusal {
         ClientMessage {
             sqlstate,
             message,
-            detail: String::new(),
+            detail: self.detail(),
             hint: hint.to_owned(),
             position: offset
                 .and_then(|offset| text.get(..offset))

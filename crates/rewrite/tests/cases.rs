@@ -59,6 +59,17 @@ fn commands_on_whole_tables() {
     check("objects_manager", "max", include_str!("cases/objects.sql"));
 }
 
+/// Rules on statements: by a person whom they refuse much, and by one whom they refuse less.
+#[test]
+fn queries() {
+    let fixture = Fixture::with(include_str!("cases/queries.yaml"));
+    let file = include_str!("cases/queries.sql");
+    insta::assert_snapshot!("queries", fixture.check_file("rita", file));
+    insta::assert_snapshot!("queries_manager", fixture.check_file("max", file));
+    insta::assert_snapshot!("queries_definer", fixture.check_file("dora", file));
+    insta::assert_snapshot!("queries_bypass", fixture.check_file("olga", file));
+}
+
 #[test]
 fn refusals() {
     check("refusals", "rita", include_str!("cases/refusals.sql"));

@@ -46,6 +46,25 @@ fn script() {
     insta::assert_snapshot!("export", export(support::POLICY).sql);
 }
 
+/// What is said beside rules on relations stands in the notes, and only where it is said.
+#[test]
+fn what_is_no_rule_on_rows_is_named() {
+    let said = "
+databases: { shop: { upstream: main, connect: everyone, public: true } }
+queries: [{ name: q, sql: SELECT 1, deny: everyone }]
+limits: [{ to: everyone, max_rows: 1 }]
+tables: { public.regions: [{ name: week, to: everyone, rows: all, until: 2999-01-31 }] }
+";
+    let people = PEOPLE.split("databases:").next().unwrap();
+    let starts = ["limits: ", "public: ", "queries: ", "until of rule week: "];
+    let notes = |export: Export| {
+        let of = |start: &&str| export.not_expressed.iter().any(|note| note.starts_with(*start));
+        starts.iter().filter(|start| of(start)).count()
+    };
+    assert_eq!(notes(export(&format!("{people}{said}"))), 4);
+    assert_eq!(notes(export(PEOPLE)), 0);
+}
+
 #[test]
 fn a_rule_name_stays_inside_its_quotes_and_comments() {
     let rule = "tables:\n  public.regions:\n    - { name: \"a\\\"; DROP TABLE x;\\nDROP TABLE y\", to: everyone, rows: all }\n";

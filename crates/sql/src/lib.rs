@@ -16,6 +16,7 @@ pub mod catalog;
 )]
 pub mod census;
 mod error;
+pub mod fingerprint;
 pub mod lex;
 mod locate;
 #[expect(

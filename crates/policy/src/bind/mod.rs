@@ -10,6 +10,7 @@
 
 mod assign;
 mod fit;
+pub(crate) mod query;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::name::{RelationPattern, is_system_schema};
 use crate::policy::Policy;
 use assign::Assigner;
 use fit::Misfits;
+use query::BoundQueries;
 
 impl Policy {
     /// Compiles every rule that counts at `now` against a catalog. At [`Policy::next_until`] it is to be done again.
@@ -56,6 +58,7 @@ impl Policy {
             }
         }
         misfits.report(&mut report);
+        bound.queries = BoundQueries::bind(&self.queries, snapshot, &mut report);
         for name in database_names {
             if let Some(database) = self.database(name) {
                 let scope = database.tables.as_deref();

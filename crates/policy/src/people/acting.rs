@@ -98,6 +98,7 @@ impl People {
     /// | who asks is acted for | both known | target bypasses, asker not | `may_act_as` | `view_as` | outcome         |
     /// |-----------------------|------------|----------------------------|--------------|-----------|-----------------|
     /// | yes                   | -          | -                          | -            | -         | `Chained`       |
+    /// | no, one is a visitor  | -          | -                          | -            | -         | `NotCovered`    |
     /// | no                    | no         | -                          | -            | -         | `Unknown…`      |
     /// | no                    | yes        | yes                        | -            | -         | `Bypass`        |
     /// | no                    | yes        | no                         | covers       | -         | `OnBehalf`      |
@@ -110,6 +111,10 @@ impl People {
     ) -> Result<Acting, ActDenial> {
         if actor.by.is_some() {
             return Err(ActDenial::Chained);
+        }
+        // A visitor is whoever comes: nobody acts for one, and a visitor for nobody.
+        if target.is_anonymous() || actor.is_anonymous() {
+            return Err(ActDenial::NotCovered);
         }
         let actor = self.person(actor).ok_or(ActDenial::UnknownActor)?;
         let person = self.person(target).ok_or(ActDenial::UnknownTarget)?;

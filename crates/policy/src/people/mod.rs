@@ -17,7 +17,7 @@ mod verifier;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribute::{AttributeType, AttributeValue};
-use crate::audience::{known, names};
+use crate::audience::{PUBLIC, known, names};
 use crate::identity::Identity;
 use crate::mistake::{MistakeKind, Report};
 use crate::pooling::{self, PoolMode};
@@ -128,6 +128,10 @@ impl People {
         if name.is_empty() || name.len() > 63 || name.contains('\0') {
             let message = "a user's name has 1 to 63 bytes";
             report.add(&entry.key.place, MistakeKind::Value, message, "");
+        }
+        if name == PUBLIC {
+            let message = "no user can be called `public`: visitors without a password are";
+            report.add(&entry.key.place, MistakeKind::Value, message, "choose another name");
         }
         if let Some(fields) = Fields::read(&entry.node, "a user", &keys, report) {
             user.verifier =

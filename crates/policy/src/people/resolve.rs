@@ -22,6 +22,8 @@ type Facts = BTreeMap<String, BTreeSet<Origin>>;
 /// What a person has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Person<'p> {
+    /// A visitor who has not logged in: no entry, no claim counts.
+    pub(crate) anonymous: bool,
     /// Their entry in the policy.
     pub(crate) user: Option<&'p User>,
     pub(crate) groups: Facts,
@@ -37,12 +39,16 @@ pub(crate) struct Person<'p> {
 }
 
 impl People {
-    /// | in `users` | described by a token or certificate | outcome                         |
-    /// |------------|-------------------------------------|---------------------------------|
-    /// | no         | no                                  | `None`                          |
-    /// | no         | yes                                 | what the claims say             |
-    /// | yes        | -                                   | the entry and what claims add   |
+    /// | name     | in `users` | described by a token or certificate | outcome                       |
+    /// |----------|------------|-------------------------------------|-------------------------------|
+    /// | `public` | -          | -                                   | a visitor without anything    |
+    /// | other    | no         | no                                  | `None`                        |
+    /// | other    | no         | yes                                 | what the claims say           |
+    /// | other    | yes        | -                                   | the entry and what claims add |
     pub(crate) fn person(&self, identity: &Identity) -> Option<Person<'_>> {
+        if identity.is_anonymous() {
+            return Some(Person { anonymous: true, ..Person::default() });
+        }
         let user = self.users.get(&identity.user);
         if user.is_none() && !identity.is_described() {
             return None;
@@ -211,6 +217,9 @@ impl Given {
 impl Person<'_> {
     /// Whether a person of that name belongs to an audience.
     pub(crate) fn is_in(&self, name: &str, audience: &Audience) -> bool {
+        if self.anonymous {
+            return audience.public;
+        }
         let has_role = |role: &String| self.roles.contains_key(role);
         audience.includes(name, has_role, |group| self.groups.contains_key(group))
     }

@@ -138,8 +138,12 @@ pub(crate) fn bind(text: &str) -> Bound {
 }
 
 pub(crate) fn bind_at(text: &str, now: Moment) -> Bound {
+    bind_to(text, &["shop", "narrow"], now)
+}
+
+pub(crate) fn bind_to(text: &str, databases: &[&str], now: Moment) -> Bound {
     let (policy, snapshot) = (policy(text), snapshot());
-    let (bound, mistakes) = policy.bind(&snapshot, &["shop", "narrow"], now);
+    let (bound, mistakes) = policy.bind(&snapshot, databases, now);
     Bound { policy, bound, mistakes, snapshot }
 }
 

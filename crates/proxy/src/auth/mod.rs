@@ -12,7 +12,8 @@
 //! | what else is known of them | [`query`] | refused |
 //!
 //! Invariants:
-//! - AuthenticationOk is written here only, after [`Attempt::settle`] has admitted the proof.
+//! - AuthenticationOk is written here only, after [`Attempt::settle`] has admitted the proof, or for a visitor, who is
+//!   nobody.
 //! - The name that a proof is for must be the name that the client asked for.
 //! - A password or token is neither logged nor part of any error.
 
@@ -255,6 +256,11 @@ impl Attempt<'_> {
         if method.needs_tls() && !self.startup.encrypted {
             return Err(AuthError::NeedsTls);
         }
+        if self.is_visitor(method) {
+            put(&mut link.outbound, b'R', |body| body.put_i32(0));
+            let identity = Identity::anonymous();
+            return Ok(Proven { identity, way: "visitor", until: None });
+        }
         let Verified { mut identity, until } = match method {
             Method::Scram => self.scram(link, Offer::Any).await?,
             Method::ScramPlus => self.scram(link, Offer::Bound).await?,
@@ -270,11 +276,30 @@ impl Attempt<'_> {
         Ok(Proven { identity, way: method.name(), until })
     }
 
-    /// The first rule that matches; whom none matches is rejected.
+    /// Somebody who needs no proof: the user `public` of a database that lets visitors in, unless the rules reject them.
+    fn is_visitor(&self, method: &Method) -> bool {
+        let Startup { user, database, .. } = self.startup;
+        *method != Method::Reject && self.door.policy.is_open_to(user, database)
+    }
+
+    /// The database that somebody lands in: another one than they asked for only if the rules have them come in there
+    /// by the same way.
+    pub(crate) fn landing(&self, identity: &Identity) -> String {
+        let asked = self.startup.database.as_str();
+        let landed = self.door.policy.landing(identity, asked);
+        let same_way = self.method_for(landed) == self.method();
+        if same_way { landed.to_owned() } else { asked.to_owned() }
+    }
+
     fn method(&self) -> &Method {
+        self.method_for(&self.startup.database)
+    }
+
+    /// The first rule that matches; whom none matches is rejected.
+    fn method_for(&self, database: &str) -> &Method {
         let facts = Facts {
             address: self.address,
-            database: &self.startup.database,
+            database,
             user: &self.startup.user,
             encrypted: self.startup.encrypted,
             certificate: self.startup.certificate.is_some(),

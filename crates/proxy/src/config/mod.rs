@@ -30,8 +30,17 @@ use crate::tls::SslMode;
 pub(crate) const SECTIONS: &[&str] = &["listen", "tls", "auth", "upstreams", "policy", "limits"];
 
 /// Sections that the policy crate reads, from any file.
-const POLICY_SECTIONS: &[&str] =
-    &["attributes", "roles", "groups", "users", "databases", "masks", "tables", "functions"];
+const POLICY_SECTIONS: &[&str] = &[
+    "attributes",
+    "roles",
+    "groups",
+    "users",
+    "databases",
+    "masks",
+    "tables",
+    "functions",
+    "queries",
+];
 
 /// A password of ours. Never shown.
 #[derive(Clone, Default, Eq, PartialEq)]

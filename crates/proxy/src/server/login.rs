@@ -89,6 +89,8 @@ struct Arrived {
     link: Link,
     startup: Box<Startup>,
     proven: Proven,
+    /// The database that they asked for, or that they land in.
+    database: String,
 }
 
 /// Startup, TLS and proof, all within one deadline. `None` for a cancel request.
@@ -119,7 +121,10 @@ async fn authenticated(
     let door = Door { ways: &ways, policy: &policy, impostor, throttle };
     let attempt = Attempt { door, startup: &startup, address };
     match tokio::time::timeout_at(deadline, attempt.authenticate(&mut link)).await {
-        Ok(Ok(proven)) => Ok(Some(Arrived { link, startup, proven })),
+        Ok(Ok(proven)) => {
+            let database = attempt.landing(&proven.identity);
+            Ok(Some(Arrived { link, startup, proven, database }))
+        }
         Ok(Err(error)) => Err(Denied {
             link,
             report: Some(error.report(&startup.user)),
@@ -152,17 +157,25 @@ fn not_started(link: Link, error: &StartupError) -> Denied {
 
 /// The connect layer, an upstream connection, the greeting.
 async fn session(shared: &Shared, arrived: Arrived, peer: &str) -> Result<Session, Denied> {
-    let Arrived { link, startup, proven } = arrived;
+    let Arrived { mut link, startup, proven, database } = arrived;
     let denied = |link: Link, report: Report| Denied {
         link,
         user: startup.user.clone(),
         reason: report.message.clone(),
         report: Some(report),
     };
-    let who = match identify(shared, &proven.identity, &startup.database) {
+    let who = match identify(shared, &proven.identity, &database) {
         Ok(who) => who,
         Err(report) => return Err(denied(link, report)),
     };
+    let asked = &startup.database;
+    if *asked != database {
+        // PostgreSQL, too, has words before the first ReadyForQuery (a collation that has changed).
+        let message = format!(
+            "permission denied for database \"{asked}\"; connected to \"{database}\" instead"
+        );
+        Report::notice(message).put(&mut link.outbound);
+    }
     let limits = shared.config.limits;
     let ticket = shared.cancels.register(&who.database.upstream, startup.minor);
     let parts = Parts {
@@ -180,7 +193,7 @@ async fn session(shared: &Shared, arrived: Arrived, peer: &str) -> Result<Sessio
         Ok(Ok(session)) => {
             emit(&Event::Connected {
                 user: &startup.user,
-                database: &startup.database,
+                database: &database,
                 peer,
                 way: proven.way,
                 encrypted: startup.encrypted,

@@ -27,7 +27,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pgcordon_policy::{BoundPolicy, Policy};
+use pgcordon_policy::{BoundPolicy, Database, Policy};
 use pgcordon_sql::catalog::{RelationId, Snapshot};
 
 /// What is exported.
@@ -90,8 +90,26 @@ pub fn export_sql(request: &ExportRequest<'_>) -> Export {
     for what in NEVER_SAID {
         gathered.not_expressed(what);
     }
+    beside_rules(request, &mut gathered);
     let sql = script::write(request, &people, &gathered);
     Export { sql, not_expressed: gathered.not_expressed.into_iter().collect() }
+}
+
+/// What the policy says beside rules on relations.
+fn beside_rules(request: &ExportRequest<'_>, gathered: &mut Gathered) {
+    if request.bound.has_query_rules() {
+        gathered.not_expressed("queries: PostgreSQL has no rules on statements");
+    }
+    if request.policy.has_limits() {
+        gathered.not_expressed("limits: they are not set on the roles");
+    }
+    if request.policy.database(request.database).is_some_and(Database::is_public) {
+        gathered.not_expressed("public: nobody connects to PostgreSQL without being a role");
+    }
+    for rule in request.policy.ending_rules() {
+        gathered
+            .not_expressed(format!("until of rule {rule}: it ends when the script is run again"));
+    }
 }
 
 /// What no GRANT or policy can say, whatever the policy holds.

@@ -170,8 +170,13 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Loads [`POLICY`].
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// Loads [`POLICY`] and more sections.
+    pub(crate) fn with(more: &str) -> Self {
         let snapshot = snapshot();
-        let source = Source { name: "policy.yaml".to_owned(), text: POLICY.to_owned() };
+        let source = Source { name: "policy.yaml".to_owned(), text: format!("{POLICY}{more}") };
         let policy = match load(&[source], &[]) {
             Ok(policy) => policy,
             Err(mistakes) => panic!("{}", lines(&mistakes)),

@@ -154,6 +154,7 @@ impl<'a> Walker<'a> {
             only: !relation.inh,
             fenced: false,
             correlated: false,
+            unconditional: self.unconditional,
         });
         Ok(self.out.accesses.len() - 1)
     }

@@ -175,6 +175,28 @@ pub(super) fn row_free(node: Node<'_>) -> bool {
     }
 }
 
+/// Whether a condition looks at anything but constants, parameters and calls of functions with those. Without recursion:
+/// it is asked before the walk has bounded the depth.
+#[expect(clippy::wildcard_enum_match_arm, reason = "anything else may read a row")]
+pub(super) fn looks_at_rows<'a>(condition: Node<'a>) -> bool {
+    let mut waiting: Vec<Node<'a>> = vec![condition];
+    while let Some(node) = waiting.pop() {
+        match node {
+            Node::None | Node::A_Const(_) | Node::ParamRef(_) | Node::SQLValueFunction(_) => {}
+            Node::TypeCast(cast) => waiting.push(cast.arg()),
+            Node::A_ArrayExpr(array) => waiting.extend(array.elements().iter()),
+            Node::A_Expr(expression) => waiting.extend([expression.lexpr(), expression.rexpr()]),
+            Node::FuncCall(call) => waiting.extend(call.args().iter()),
+            Node::BoolExpr(operands) => waiting.extend(operands.args().iter()),
+            Node::NodeList(list) => waiting.extend(list.iter()),
+            Node::NullTest(test) => waiting.push(test.arg()),
+            Node::BooleanTest(test) => waiting.push(test.arg()),
+            _ => return true,
+        }
+    }
+    false
+}
+
 pub(super) fn value_function(function: &nodes::SQLValueFunction) -> Result<Shape, Error> {
     use SQLValueFunctionOp as Op;
     let kind = match function.op {

@@ -60,7 +60,9 @@ struct Places {
 
 impl<'a> Walker<'a> {
     pub(super) fn merge(&mut self, merge: &'a nodes::MergeStmt, range: Range<usize>) -> Walked {
-        self.in_with(merge.with_clause(), |walker| walker.merge_body(merge, range))
+        self.in_with(merge.with_clause(), |walker| {
+            walker.under(merge.join_condition(), |walker| walker.merge_body(merge, range))
+        })
     }
 
     fn merge_body(&mut self, merge: &'a nodes::MergeStmt, range: Range<usize>) -> Walked {

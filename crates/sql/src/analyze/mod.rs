@@ -164,6 +164,8 @@ pub struct Access {
     pub fenced: bool,
     /// Inside a sub-select that reads rows outside of it: it may be scanned once for each of them.
     pub correlated: bool,
+    /// The query or write that names it has no condition that looks at any row.
+    pub unconditional: bool,
 }
 
 /// A reference to a column of a write's target.
@@ -525,6 +527,8 @@ struct Walker<'a> {
     shown: bool,
     /// Accesses on the side of an outer join that may be missing.
     nullable: shape::Sources,
+    /// The query or write that is walked has no condition that looks at any row.
+    unconditional: bool,
 }
 
 impl<'a> Walker<'a> {
@@ -575,6 +579,7 @@ impl<'a> Walker<'a> {
             binding: constant::Binding::Never,
             shown: false,
             nullable: shape::Sources::NONE,
+            unconditional: true,
         }
     }
 
@@ -627,6 +632,19 @@ impl<'a> Walker<'a> {
         };
         self.close()?;
         Ok(kind)
+    }
+
+    /// Walks a query or write with that condition.
+    fn under<T>(
+        &mut self,
+        condition: Node<'a>,
+        walk: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let unconditional = !leaf::looks_at_rows(condition);
+        let outside = std::mem::replace(&mut self.unconditional, unconditional);
+        let walked = walk(self);
+        self.unconditional = outside;
+        walked
     }
 
     /// Runs `walk` one level deeper, on a stack that is large enough.

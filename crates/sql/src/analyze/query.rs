@@ -57,7 +57,7 @@ impl<'a> Walker<'a> {
         if !select.values_lists().is_empty() {
             return self.values(select, outer);
         }
-        self.simple(select, outer, want)
+        self.under(select.where_clause(), |walker| walker.simple(select, outer, want))
     }
 
     fn set_operation(

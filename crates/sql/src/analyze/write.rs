@@ -91,15 +91,21 @@ pub(super) type Walked = Result<(usize, Columns), Error>;
 
 impl<'a> Walker<'a> {
     pub(super) fn insert(&mut self, insert: &'a nodes::InsertStmt, range: Range<usize>) -> Walked {
-        self.in_with(insert.with_clause(), |walker| walker.insert_body(insert, range))
+        self.in_with(insert.with_clause(), |walker| {
+            walker.under(Node::None, |walker| walker.insert_body(insert, range))
+        })
     }
 
     pub(super) fn update(&mut self, update: &'a nodes::UpdateStmt, range: Range<usize>) -> Walked {
-        self.in_with(update.with_clause(), |walker| walker.update_body(update, range))
+        self.in_with(update.with_clause(), |walker| {
+            walker.under(update.where_clause(), |walker| walker.update_body(update, range))
+        })
     }
 
     pub(super) fn delete(&mut self, delete: &'a nodes::DeleteStmt, range: Range<usize>) -> Walked {
-        self.in_with(delete.with_clause(), |walker| walker.delete_body(delete, range))
+        self.in_with(delete.with_clause(), |walker| {
+            walker.under(delete.where_clause(), |walker| walker.delete_body(delete, range))
+        })
     }
 
     pub(super) fn in_with(

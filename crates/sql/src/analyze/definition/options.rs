@@ -181,6 +181,7 @@ impl<'a> Walker<'a> {
             only: false,
             fenced: false,
             correlated: false,
+            unconditional: true,
         });
         Ok(id)
     }
