@@ -70,6 +70,20 @@ impl Cluster {
         self.port
     }
 
+    /// Stops the server as an operator does who wants it stopped now.
+    pub fn stop(&mut self) {
+        self.server.stop();
+    }
+
+    /// Starts it again, on the same port.
+    ///
+    /// # Panics
+    /// When it does not start; its log is in the message.
+    pub fn start_again(&mut self) {
+        self.server = launch(&binaries(), &self.folder.0, self.port);
+        assert!(answers(&mut self.server, self.port), "PostgreSQL did not start:\n{}", self.log());
+    }
+
     /// The server's process id.
     #[must_use]
     pub fn process_id(&self) -> u32 {
@@ -131,6 +145,11 @@ fn initialise(binaries: &Path, folder: &Path) {
 
 fn start_server(binaries: &Path, folder: &Path) -> Option<(Child, u16)> {
     let port = free_port();
+    let mut server = launch(binaries, folder, port);
+    answers(&mut server, port).then_some((server, port))
+}
+
+fn launch(binaries: &Path, folder: &Path, port: u16) -> Child {
     let log = File::create(folder.join("log")).expect("the folder is writable");
     let mut command = unprivileged(binaries.join("postgres"));
     command.arg("-D").arg(folder.join("data")).arg("-p").arg(port.to_string());
@@ -139,7 +158,11 @@ fn start_server(binaries: &Path, folder: &Path) -> Option<(Child, u16)> {
         command.args(["-c", setting]);
     }
     command.stdout(log.try_clone().expect("a file handle")).stderr(log);
-    let mut server = Child::start(&mut command, "INT");
+    Child::start(&mut command, "INT")
+}
+
+/// Whether it takes clients before it ends.
+fn answers(server: &mut Child, port: u16) -> bool {
     let ready = poll(PATIENCE, || {
         if server.ended().is_some() {
             return Some(false);
@@ -147,7 +170,7 @@ fn start_server(binaries: &Path, folder: &Path) -> Option<(Child, u16)> {
         let client = Client::login(port, "postgres", SUPERUSER_PASSWORD, "postgres");
         client.is_ok().then_some(true)
     });
-    (ready == Some(true)).then_some((server, port))
+    ready == Some(true)
 }
 
 fn log(folder: &Path) -> String {

@@ -100,7 +100,8 @@ impl Drop for Files {
 }
 
 /// The policy with a pool mode on every database. `PGCORDON_POOL_MODE` names one for all tests.
-fn pooled(policy: &str, mode: &str) -> String {
+#[must_use]
+pub fn pooled(policy: &str, mode: &str) -> String {
     let lines = policy.lines().map(|line| match line.split_once("connect:") {
         Some((before, after)) if before.trim().is_empty() => {
             format!("{before}pool_mode: {mode}\n{before}connect:{after}\n")
@@ -131,11 +132,21 @@ impl Proxy {
     /// When it does not start.
     #[must_use]
     pub fn start_pooled(upstream_port: u16, policy: &str, more: &str, pool_size: usize) -> Self {
+        let keys = format!("pool_size: {pool_size}");
+        Self::start_with(upstream_port, &pooled(policy, "transaction"), more, &keys)
+    }
+
+    /// As [`Proxy::start`], with more keys of the upstream, as YAML. The pool mode is the policy's.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with(upstream_port: u16, policy: &str, more: &str, upstream_keys: &str) -> Self {
         let port = free_port();
         let configuration = configuration(&Settings { port, upstream_port, more });
-        let size = format!("sslmode: disable, pool_size: {pool_size}");
-        let configuration = configuration.replace("sslmode: disable", &size);
-        Self::launch(port, &configuration, &pooled(policy, "transaction"))
+        let keys = format!("sslmode: disable, {upstream_keys}");
+        let configuration = configuration.replace("sslmode: disable", &keys);
+        Self::launch(port, &configuration, policy)
     }
 
     fn launch(port: u16, configuration: &str, policy: &str) -> Self {

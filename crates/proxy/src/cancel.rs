@@ -170,7 +170,7 @@ mod tests {
             password: Secret::default(),
             sslmode: SslMode::Disable,
             ca: None,
-            pool_size: 1,
+            pool: crate::config::PoolConfig::default(),
             connect_timeout: Duration::from_secs(1),
         })
     }

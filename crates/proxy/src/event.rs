@@ -152,6 +152,22 @@ pub enum Event<'a> {
         /// Why.
         reason: &'a str,
     },
+    /// An upstream is away: connections to it wait until it is back.
+    UpstreamLost {
+        /// Name of the upstream.
+        upstream: &'a str,
+        /// Real name of the database.
+        database: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// It is back.
+    UpstreamBack {
+        /// Name of the upstream.
+        upstream: &'a str,
+        /// Real name of the database.
+        database: &'a str,
+    },
     /// The proxy stops accepting; sessions may finish.
     Draining {
         /// How many are left.
@@ -191,6 +207,12 @@ pub(crate) fn emit(event: &Event<'_>) {
         Event::KeysFailed { url, reason } => warn!(url, reason, "keys for tokens not fetched"),
         Event::Cancelled { known } => info!(known, "cancel request"),
         Event::UpstreamDropped { reason } => warn!(reason, "upstream connection dropped"),
+        Event::UpstreamLost { upstream, database, reason } => {
+            warn!(upstream, database, reason, "upstream lost");
+        }
+        Event::UpstreamBack { upstream, database } => {
+            info!(upstream, database, "upstream is back");
+        }
         Event::Draining { sessions } => info!(sessions, "draining"),
     }
 }

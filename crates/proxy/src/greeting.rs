@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::session::Who;
+
 /// Most sets of settings.
 const MAX: usize = 1000;
 
@@ -45,6 +47,34 @@ impl Greetings {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<Greeting>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Parameters of which a restricted person is told, as they are; the rest of PostgreSQL 18's list is in [`reported`].
+const REPORTED: &[&[u8]] = &[
+    b"application_name",
+    b"client_encoding",
+    b"DateStyle",
+    b"default_transaction_read_only",
+    b"in_hot_standby",
+    b"integer_datetimes",
+    b"IntervalStyle",
+    b"scram_iterations",
+    b"search_path",
+    b"server_encoding",
+    b"server_version",
+    b"standard_conforming_strings",
+    b"TimeZone",
+];
+
+/// What the client is told of a parameter; the upstream role is nobody's business. An extension can make a
+/// parameter of its own be reported: that is not on the list.
+pub(crate) fn reported<'v>(name: &[u8], value: &'v [u8], who: &'v Who) -> Option<&'v [u8]> {
+    match name {
+        b"session_authorization" => Some(who.user().as_bytes()),
+        b"is_superuser" => Some(b"off"),
+        _ if who.is_bypass() || REPORTED.contains(&name) => Some(value),
+        _ => None,
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use pgcordon_rewrite::{Cleared, ClearedStatement, Effect, Life, StatementKind};
+use pgcordon_rewrite::{Cleared, ClearedStatement, Effect, Life, RowShape, StatementKind};
 use pgcordon_sql::catalog::Epoch;
 
 static ID: AtomicU64 = AtomicU64::new(1);
@@ -47,6 +47,10 @@ pub(crate) struct Judged {
     /// Running it may change how literals are read. A trigger could as well: that is heard of when PostgreSQL is ready
     /// for the next query.
     pub(crate) sets: bool,
+    /// The client gets rows of it.
+    pub(crate) gives_rows: bool,
+    /// It may change what is stored, or call what does.
+    pub(crate) may_write: bool,
     /// Somebody has sent it before: it is worth a prepared statement.
     again: AtomicBool,
 }
@@ -75,9 +79,27 @@ impl Judged {
         let leaves_traces = cleared.calls_foreign()
             || cleared.statements().iter().any(leaves_traces)
             || draws_numbers(cleared.sql());
+        let lower = text.to_ascii_lowercase();
+        let gives_rows = cleared.statements().iter().any(|one| gives_rows(one, &lower));
+        let may_write = cleared.calls_foreign()
+            || cleared.statements().iter().any(|one| writes(one.kind))
+            // Inside of a SELECT.
+            || ["insert", "update", "delete", "merge"].iter().any(|word| has_word(&lower, word));
         let sets = cleared.calls_foreign() || cleared.statements().iter().any(sets);
         let again = AtomicBool::new(false);
-        Self { id, text, cleared, types, epoch, sharing, leaves_traces, sets, again }
+        Self {
+            id,
+            text,
+            cleared,
+            types,
+            epoch,
+            sharing,
+            leaves_traces,
+            sets,
+            gives_rows,
+            may_write,
+            again,
+        }
     }
 
     /// A text that runs but once: not to be shared.
@@ -138,6 +160,75 @@ fn draws_numbers(sql: &str) -> bool {
     lower.contains("nextval") || lower.contains("setval")
 }
 
+/// Whether a text has that word, and not only as a part of another.
+fn has_word(lower: &str, word: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
+    lower.match_indices(word).any(|(at, _)| {
+        let before = lower[..at].bytes().next_back();
+        let after = lower[at + word.len()..].bytes().next();
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
+}
+
+/// `lower` is the client's whole text: where another statement of it has the word, rows are expected that do not come;
+/// never the other way round.
+fn gives_rows(statement: &ClearedStatement, lower: &str) -> bool {
+    match statement.kind {
+        StatementKind::Select
+        | StatementKind::CopyOut
+        | StatementKind::Show
+        | StatementKind::Fetch
+        | StatementKind::Execute
+        | StatementKind::Explain
+        | StatementKind::Other => true,
+        StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::Merge => match statement.rows {
+            RowShape::AsIs => has_word(lower, "returning"),
+            RowShape::DropLastColumn => true,
+            RowShape::DropRows => false,
+        },
+        StatementKind::CopyIn
+        | StatementKind::Transaction
+        | StatementKind::Set
+        | StatementKind::Deallocate
+        | StatementKind::Discard
+        | StatementKind::Declare
+        | StatementKind::Close
+        | StatementKind::Prepare
+        | StatementKind::Object
+        | StatementKind::Create => false,
+    }
+}
+
+/// What a statement of that kind does by itself.
+fn writes(kind: StatementKind) -> bool {
+    match kind {
+        StatementKind::Select
+        | StatementKind::CopyOut
+        | StatementKind::Show
+        | StatementKind::Fetch
+        | StatementKind::Explain
+        | StatementKind::Transaction
+        | StatementKind::Set
+        | StatementKind::Deallocate
+        | StatementKind::Discard
+        | StatementKind::Declare
+        | StatementKind::Close
+        | StatementKind::Prepare => false,
+        StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::Merge
+        | StatementKind::CopyIn
+        | StatementKind::Execute
+        | StatementKind::Object
+        | StatementKind::Create
+        | StatementKind::Other => true,
+    }
+}
+
 fn leaves_traces(statement: &ClearedStatement) -> bool {
     match statement.kind {
         StatementKind::Select
@@ -189,17 +280,22 @@ fn sharing(cleared: &Cleared) -> Sharing {
 /// A text as a bypass principal's: cleared, and not rewritten.
 #[cfg(test)]
 pub(crate) fn cleared(text: &str) -> Cleared {
+    cleared_for(text, &pgcordon_policy::Principal { bypass: true, ..Default::default() })
+}
+
+#[cfg(test)]
+fn cleared_for(text: &str, principal: &pgcordon_policy::Principal) -> Cleared {
     let context = pgcordon_rewrite::Context {
         snapshot: &pgcordon_sql::catalog::Snapshot::default(),
         policy: &pgcordon_policy::BoundPolicy::default(),
-        principal: &pgcordon_policy::Principal { bypass: true, ..Default::default() },
+        principal,
         search_path: &[],
         database: "shop",
         mark: &pgcordon_rewrite::Mark::new([0; 16]),
         parameter_types: &[],
         max_statement_bytes: 100_000,
     };
-    pgcordon_rewrite::enforce(text, context).expect("a bypass principal's statement")
+    pgcordon_rewrite::enforce(text, context).expect("cleared")
 }
 
 #[cfg(test)]
@@ -209,6 +305,53 @@ mod tests {
     /// A text of a bypass principal; `sharing` does not look at who asks.
     fn check(text: &str, expected: Sharing) {
         assert_eq!(sharing(&cleared(text)), expected, "{text}");
+    }
+
+    #[test]
+    fn words_are_whole_words() {
+        for text in ["update t", "(delete from t)", "x;insert", "merge"] {
+            let found =
+                ["insert", "update", "delete", "merge"].iter().any(|one| has_word(text, one));
+            assert!(found, "{text}");
+        }
+        for text in
+            ["select updated_at, last_update from t", "select \u{e9}delete", "emerge", "merge1"]
+        {
+            let found =
+                ["insert", "update", "delete", "merge"].iter().any(|one| has_word(text, one));
+            assert!(!found, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_gives_rows_and_what_may_write() {
+        for (text, rows, write) in [
+            ("SELECT 1 AS updated_at", true, false),
+            ("COPY (SELECT 1) TO STDOUT", true, false),
+            ("BEGIN; SELECT 1; COMMIT", true, false),
+            ("BEGIN", false, false),
+            ("SET extra_float_digits = 1", false, false),
+            ("EXECUTE q", true, true),
+        ] {
+            let cleared = cleared_for(text, &pgcordon_policy::Principal::default());
+            let judged = Judged::new(text.into(), cleared, Bytes::new(), Epoch(1));
+            assert_eq!((judged.gives_rows, judged.may_write), (rows, write), "{text}");
+        }
+        let statement = |rows| ClearedStatement {
+            kind: StatementKind::Insert,
+            rows,
+            visible_columns: 0,
+            effect: Effect::None,
+            uses: pgcordon_rewrite::Use::Nothing,
+            settings: Vec::new(),
+        };
+        let plain = "insert into t values (1)";
+        let returning = "insert into t values (1) returning a";
+        assert!(gives_rows(&statement(RowShape::AsIs), returning));
+        assert!(gives_rows(&statement(RowShape::DropLastColumn), returning));
+        assert!(!gives_rows(&statement(RowShape::AsIs), plain));
+        assert!(!gives_rows(&statement(RowShape::DropRows), plain), "the rows are ours");
+        assert!(writes(StatementKind::Insert));
     }
 
     #[test]

@@ -9,11 +9,12 @@
 //! - Every task is joined before [`Server::run`] returns.
 
 mod login;
+mod seats;
 mod worker;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -32,6 +33,7 @@ use crate::config::Config;
 use crate::event::{Event, emit};
 use crate::state::{Database, State, client_names};
 use crate::tls::TlsError;
+use seats::Seats;
 use worker::Workers;
 
 /// Why the proxy cannot serve.
@@ -93,6 +95,8 @@ struct Shared {
     throttle: Throttle,
     mark: Arc<Mark>,
     connections: Arc<Semaphore>,
+    addresses: Arc<Seats<IpAddr>>,
+    users: Arc<Seats<String>>,
     /// Places for judging long texts.
     long_texts: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -144,6 +148,8 @@ impl Server {
             throttle: Throttle::new(),
             mark: Arc::new(Mark::new(rand::random())),
             connections,
+            addresses: Seats::new(config.limits.max_connections_per_address),
+            users: Seats::new(config.limits.max_connections_per_user),
             long_texts: Arc::new(Semaphore::new(processors)),
             stopping: watch::Sender::new(false),
             config,

@@ -26,7 +26,7 @@ use crate::config::{LimitsConfig, UpstreamConfig};
 use crate::event::{Event, emit};
 use crate::greeting::Greetings;
 use crate::plans::Plans;
-use crate::pool::{self, UpstreamPool};
+use crate::pool::{Tender, UpstreamPool};
 
 static EPOCH: AtomicU64 = AtomicU64::new(1);
 
@@ -131,9 +131,16 @@ enum Request {
     Adopt(Arc<Policy>),
 }
 
-/// The task that writes a database's state.
+/// The task of a database: writes its state, and looks after its pool.
 #[derive(Debug)]
 pub(crate) struct Keeper {
+    writer: Writer,
+    tender: Tender,
+}
+
+/// Writes a database's state.
+#[derive(Debug)]
+struct Writer {
     upstream: Arc<UpstreamConfig>,
     dbname: String,
     control: ControlPool,
@@ -157,15 +164,16 @@ impl Database {
         let (state, mistakes) = State::bind(policy, &Arc::new(loaded.snapshot), &names);
         let state = Arc::new(ArcSwap::from_pointee(state));
         let (sender, requests) = mpsc::channel(MAX_REQUESTS);
+        let (pool, tender) = UpstreamPool::new(upstream, dbname, limits.queue_timeout);
         let database = Self {
             upstream: upstream.clone(),
-            pool: pool::build(upstream, dbname, limits.queue_timeout),
+            pool,
             plans: Plans::default(),
             greetings: Greetings::default(),
             state: state.clone(),
             requests: sender,
         };
-        let keeper = Keeper {
+        let writer = Writer {
             upstream: upstream.clone(),
             dbname: dbname.to_owned(),
             control,
@@ -174,7 +182,7 @@ impl Database {
             fingerprint: loaded.fingerprint,
             interval: limits.catalog_interval,
         };
-        Ok((database, keeper, mistakes))
+        Ok((database, Keeper { writer, tender }, mistakes))
     }
 
     /// The state for one statement.
@@ -210,7 +218,13 @@ impl Database {
 
 impl Keeper {
     /// Runs until every [`Database`] handle is gone.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(self) {
+        tokio::join!(self.writer.run(), self.tender.run());
+    }
+}
+
+impl Writer {
+    async fn run(mut self) {
         let mut tick = tokio::time::interval(self.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tick.tick().await;

@@ -12,6 +12,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use pgcordon_policy::Principal;
@@ -36,6 +38,8 @@ use crate::wire::{Own, Wire};
 const MAX_MESSAGE: usize = 64 * 1024;
 /// Longest row of the catalog: a view's definition is in it.
 const MAX_ROW: usize = 16 << 20;
+/// For the last message to a server that may not read.
+const GOODBYE: Duration = Duration::from_secs(1);
 const SSL_REQUEST: i32 = 80_877_103;
 const CANCEL_REQUEST: i32 = 80_877_102;
 
@@ -55,8 +59,13 @@ pub enum UpstreamError {
     #[error("upstream asks for authentication method {0}, which is refused")]
     Authentication(i32),
     /// PostgreSQL's own error.
-    #[error("upstream refused: {0}")]
-    Server(String),
+    #[error("upstream refused: {message}")]
+    Server {
+        /// Its SQLSTATE.
+        sqlstate: [u8; 5],
+        /// Its primary message.
+        message: String,
+    },
     /// Not the protocol.
     #[error("upstream sent something unexpected")]
     Protocol,
@@ -71,6 +80,52 @@ impl From<Malformed> for UpstreamError {
     }
 }
 
+/// How it shows that a server is away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Outage {
+    /// Nobody answers.
+    Unreachable,
+    /// It says that it is starting, stopping or recovering.
+    Starting,
+}
+
+impl UpstreamError {
+    /// PostgreSQL's own error, from the body of its message.
+    fn server(body: &[u8]) -> Self {
+        let sqlstate = answer::sqlstate(body).unwrap_or(*b"XX000");
+        Self::Server { sqlstate, message: answer::primary_message(body) }
+    }
+
+    /// Whether waiting may help: the server is away, and does not refuse us in particular.
+    pub(crate) fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Io(error) => match error.kind() {
+                // Certificates, host names, proofs of the password.
+                io::ErrorKind::InvalidData
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::Other => None,
+                _ => Some(Outage::Unreachable),
+            },
+            Self::Timeout => Some(Outage::Unreachable),
+            // admin_shutdown, crash_shutdown, cannot_connect_now
+            Self::Server { sqlstate: [b'5', b'7', b'P', b'0', b'1'..=b'3'], .. } => {
+                Some(Outage::Starting)
+            }
+            Self::Server { .. }
+            | Self::Tls(_)
+            | Self::NoTls
+            | Self::Authentication(_)
+            | Self::Protocol => None,
+        }
+    }
+
+    /// Whether the server has no connection left for us at this moment.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Server { sqlstate: [b'5', b'3', b'3', b'0', b'0'], .. })
+    }
+}
+
 /// A connection that a session has for its whole life, or for a transaction.
 #[derive(Debug)]
 pub(crate) struct Upstream {
@@ -81,6 +136,8 @@ pub(crate) struct Upstream {
     pub(crate) key: Bytes,
     /// At a message boundary and in no transaction: it may be lent.
     pub(crate) clean: bool,
+    /// Idle so long that it must be tried before it is lent.
+    pub(crate) stale: AtomicBool,
     /// Prepared statements of ours.
     pub(crate) statements: Statements,
     /// How it reads literals, by what it last reported.
@@ -110,6 +167,7 @@ pub(crate) async fn connect(
         parameters: BTreeMap::new(),
         key: Bytes::new(),
         clean: true,
+        stale: AtomicBool::new(false),
         statements: Statements::default(),
         reading: Reading::default(),
         owner: None,
@@ -146,6 +204,12 @@ impl Upstream {
         self.settings = Some("".into());
         self.clean = true;
         Ok(())
+    }
+
+    /// Says goodbye and closes.
+    pub(crate) async fn goodbye(mut self) {
+        Wire(&mut self.link.outbound).terminate();
+        let _unheard = tokio::time::timeout(GOODBYE, self.link.shutdown()).await;
     }
 
     /// Runs a statement of ours at a message boundary; the first column of its last row, as text.
@@ -188,7 +252,7 @@ impl Upstream {
                 b'D' => rows.push(columns(&body)?),
                 b'3' => closed += 1,
                 b'1' | b'2' | b'C' | b'N' | b'A' => {}
-                b'E' => return Err(UpstreamError::Server(answer::primary_message(&body))),
+                b'E' => return Err(UpstreamError::server(&body)),
                 _ => return Err(UpstreamError::Protocol),
             }
         }
@@ -204,21 +268,23 @@ impl Upstream {
                 b'S' => self.parameter(&body)?,
                 b'K' => self.key = body,
                 b'D' => value = first_column(&body)?,
-                b'E' => failure = Some(answer::primary_message(&body)),
+                b'E' => failure = Some(UpstreamError::server(&body)),
                 b'T' | b'C' | b'N' | b'A' | b'I' => {}
                 b'Z' => break self.ready(&body, failure).map(|()| value),
                 _ => break Err(UpstreamError::Protocol),
             }
             // A fatal error is followed by the end of the stream, not by ReadyForQuery.
-            if let (b'E', Some(message), true) = (tag, &failure, self.key.is_empty()) {
-                break Err(UpstreamError::Server(message.clone()));
+            if self.key.is_empty()
+                && let Some(failure) = failure.take()
+            {
+                break Err(failure);
             }
         }
     }
 
-    fn ready(&self, body: &[u8], failure: Option<String>) -> Result<(), UpstreamError> {
+    fn ready(&self, body: &[u8], failure: Option<UpstreamError>) -> Result<(), UpstreamError> {
         match (Status::read(body)?, failure) {
-            (_, Some(message)) => Err(UpstreamError::Server(message)),
+            (_, Some(failure)) => Err(failure),
             (Status::Idle, None) => Ok(()),
             (Status::Transaction | Status::Failed, None) => Err(UpstreamError::Protocol),
         }
@@ -358,7 +424,7 @@ async fn read_request(link: &mut Link) -> Result<(i32, Bytes), UpstreamError> {
             let code = reader.i32()?;
             Ok((code, body.slice(4..)))
         }
-        b'E' => Err(UpstreamError::Server(answer::primary_message(&body))),
+        b'E' => Err(UpstreamError::server(&body)),
         _ => Err(UpstreamError::Protocol),
     }
 }

@@ -29,6 +29,8 @@ pub(crate) fn is_reserved(name: &[u8]) -> bool {
 /// A statement that the proxy itself needs. Holds nothing of a client's but quoted settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Own<'a> {
+    /// A sign of life is wanted.
+    Nothing,
     /// Between two people.
     DiscardAll,
     /// A person left in the middle of a transaction.
@@ -57,6 +59,7 @@ const REMOVE_TRACES: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; UNLIS
 impl Own<'_> {
     fn text(self) -> Cow<'static, str> {
         match self {
+            Self::Nothing => "".into(),
             Self::DiscardAll => "DISCARD ALL".into(),
             Self::Rollback => "ROLLBACK".into(),
             Self::Fail => "SELECT pg_catalog.pgcordon_refused_a_statement()".into(),
@@ -123,8 +126,8 @@ impl Wire<'_> {
     }
 
     /// A prepared statement through the unnamed portal, with its rows as the simple protocol gives them. `parameters`
-    /// with their formats, as in Bind.
-    pub(crate) fn run_shared(&mut self, name: &[u8], parameters: &[u8]) {
+    /// with their formats, as in Bind; `held`: Sync is sent later.
+    pub(crate) fn run_shared(&mut self, name: &[u8], parameters: &[u8], held: bool) {
         put(self.0, b'B', |body| {
             put_text(body, b"");
             put_text(body, name);
@@ -133,7 +136,7 @@ impl Wire<'_> {
         });
         self.describe(b'P', b"");
         self.execute(b"", 0);
-        self.sync();
+        if held { self.flush() } else { self.sync() }
     }
 
     /// Parse, Bind, Execute and Close of a statement of our own: touches no name of the client's.

@@ -85,10 +85,55 @@ pub struct UpstreamConfig {
     pub sslmode: SslMode,
     /// Whom to believe.
     pub ca: Option<PathBuf>,
-    /// Most connections per database.
-    pub pool_size: usize,
+    /// Its connections that sessions share.
+    pub pool: PoolConfig,
     /// For connecting, TLS and authentication together.
     pub connect_timeout: Duration,
+}
+
+/// Bounds on the connections to one server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PoolConfig {
+    /// Most connections per database.
+    pub size: usize,
+    /// The same for certain databases, by their real names.
+    pub sizes: BTreeMap<String, usize>,
+    /// Most connections of one user to one database.
+    pub user_size: Option<usize>,
+    /// The same for certain users.
+    pub user_sizes: BTreeMap<String, usize>,
+    /// A connection that nobody has used for so long is closed.
+    pub idle_timeout: Duration,
+    /// An older connection is closed as soon as nobody uses it.
+    pub max_age: Duration,
+    /// A connection that nobody has used for so long is tried before it is lent.
+    pub check_after: Duration,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            size: 50,
+            sizes: BTreeMap::new(),
+            user_size: None,
+            user_sizes: BTreeMap::new(),
+            idle_timeout: Duration::from_secs(600),
+            max_age: Duration::from_secs(3600),
+            check_after: Duration::from_secs(30),
+        }
+    }
+}
+
+impl PoolConfig {
+    /// Most connections to that database.
+    pub(crate) fn size_of(&self, database: &str) -> usize {
+        self.sizes.get(database).copied().unwrap_or(self.size)
+    }
+
+    /// Most connections of that user to one database; `None`: as many as there are.
+    pub(crate) fn user_size_of(&self, user: &str) -> Option<usize> {
+        self.user_sizes.get(user).copied().or(self.user_size)
+    }
 }
 
 /// Certificate of the listening side.
@@ -113,6 +158,12 @@ pub struct LimitsConfig {
     pub workers: usize,
     /// Connections at once, those that are not authenticated yet too.
     pub max_connections: usize,
+    /// Sessions of one user at once.
+    pub max_connections_per_user: Option<usize>,
+    /// Connections from one address at once.
+    pub max_connections_per_address: Option<usize>,
+    /// Prepared statements and portals of one session.
+    pub max_prepared_statements: usize,
     /// Longest statement text in bytes.
     pub max_statement_bytes: usize,
     /// Longest other message in bytes.
@@ -121,6 +172,10 @@ pub struct LimitsConfig {
     pub authentication_timeout: Duration,
     /// How long a client waits for an upstream connection.
     pub queue_timeout: Duration,
+    /// How long a client may be silent within a transaction.
+    pub idle_in_transaction_timeout: Option<Duration>,
+    /// How long a client may be silent outside of one.
+    pub idle_session_timeout: Option<Duration>,
     /// How long sessions may finish after a request to stop.
     pub drain_timeout: Duration,
     /// How often the catalog's fingerprint is compared.
@@ -133,10 +188,15 @@ impl Default for LimitsConfig {
             workers: std::thread::available_parallelism()
                 .map_or(1, |cores| (cores.get() / 2).max(1)),
             max_connections: 1000,
+            max_connections_per_user: None,
+            max_connections_per_address: None,
+            max_prepared_statements: 10_000,
             max_statement_bytes: 1 << 20,
             max_message_bytes: 16 << 20,
             authentication_timeout: Duration::from_secs(10),
             queue_timeout: Duration::from_secs(10),
+            idle_in_transaction_timeout: None,
+            idle_session_timeout: None,
             drain_timeout: Duration::from_secs(30),
             catalog_interval: Duration::from_secs(10),
         }

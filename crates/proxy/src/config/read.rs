@@ -3,6 +3,7 @@
 //! In:  a YAML [`Node`].
 //! Out: the value, or `None` after a mistake was reported.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,6 +64,32 @@ impl<'n> Reading<'n, '_> {
             self.mistake(key, format!("`{key}` must be a whole number from {low} to {high}"), "");
         }
         number
+    }
+
+    /// Whole numbers of that range, by name.
+    pub(super) fn numbers(
+        &mut self,
+        key: &str,
+        low: usize,
+        high: usize,
+    ) -> BTreeMap<String, usize> {
+        let Some(node) = self.fields.optional(key) else { return BTreeMap::new() };
+        let mut numbers = BTreeMap::new();
+        for entry in node.map(&format!("`{key}`"), self.report).unwrap_or_default() {
+            let name = &entry.key.text;
+            let what = format!("`{name}` of `{key}`");
+            let Some(scalar) = entry.node.scalar(&what, self.report) else { continue };
+            match scalar.text.parse().ok().filter(|number| (low..=high).contains(number)) {
+                Some(number) => {
+                    numbers.insert(name.clone(), number);
+                }
+                None => {
+                    let message = format!("{what} must be a whole number from {low} to {high}");
+                    self.report.add(&scalar.place, MistakeKind::Value, message, "");
+                }
+            }
+        }
+        numbers
     }
 
     /// `500ms`, `10s`, `5m`, of at least a millisecond.

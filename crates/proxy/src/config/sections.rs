@@ -14,7 +14,9 @@ use pgcordon_policy::yaml::{Entry, Fields, Node, Value};
 
 use super::auth;
 use super::read::{Reading, texts};
-use super::{Config, LimitsConfig, POLICY_SECTIONS, SECTIONS, Secret, TlsConfig, UpstreamConfig};
+use super::{
+    Config, LimitsConfig, POLICY_SECTIONS, PoolConfig, SECTIONS, Secret, TlsConfig, UpstreamConfig,
+};
 use crate::auth::AuthConfig;
 use crate::tls::SslMode;
 
@@ -25,6 +27,8 @@ const SSLMODES: &[(&str, SslMode)] = &[
     ("verify-ca", SslMode::VerifyCa),
     ("verify-full", SslMode::VerifyFull),
 ];
+/// Most connections that a pool can be told to open.
+const MAX_POOL: usize = 10_000;
 const UPSTREAM_KEYS: &[&str] = &[
     "host",
     "port",
@@ -35,15 +39,26 @@ const UPSTREAM_KEYS: &[&str] = &[
     "sslmode",
     "ca",
     "pool_size",
+    "pool_sizes",
+    "user_pool_size",
+    "user_pool_sizes",
+    "idle_timeout",
+    "max_age",
+    "check_after",
     "connect_timeout",
 ];
 const LIMIT_KEYS: &[&str] = &[
     "workers",
     "max_connections",
+    "max_connections_per_user",
+    "max_connections_per_address",
+    "max_prepared_statements",
     "max_statement_bytes",
     "max_message_bytes",
     "authentication_timeout",
     "queue_timeout",
+    "idle_in_transaction_timeout",
+    "idle_session_timeout",
     "drain_timeout",
     "catalog_interval",
 ];
@@ -184,9 +199,26 @@ fn read_upstream(
         password: read_password(&mut reading).unwrap_or_default(),
         sslmode,
         ca,
-        pool_size: reading.number("pool_size", 1, 10_000).unwrap_or(50),
+        pool: read_pool(&mut reading),
         connect_timeout: reading.duration("connect_timeout").unwrap_or(Duration::from_secs(10)),
     })
+}
+
+fn read_pool(reading: &mut Reading<'_, '_>) -> PoolConfig {
+    let default = PoolConfig::default();
+    let mut wait = |key, default| reading.duration(key).unwrap_or(default);
+    let (idle_timeout, max_age) =
+        (wait("idle_timeout", default.idle_timeout), wait("max_age", default.max_age));
+    let check_after = wait("check_after", default.check_after);
+    PoolConfig {
+        size: reading.number("pool_size", 1, MAX_POOL).unwrap_or(default.size),
+        sizes: reading.numbers("pool_sizes", 1, MAX_POOL),
+        user_size: reading.number("user_pool_size", 1, MAX_POOL),
+        user_sizes: reading.numbers("user_pool_sizes", 1, MAX_POOL),
+        idle_timeout,
+        max_age,
+        check_after,
+    }
 }
 
 /// At most one of the three ways; none for trust and peer authentication.
@@ -233,10 +265,20 @@ fn read_limits(node: &Node, base: &Path, report: &mut Report) -> LimitsConfig {
     let max_connections = number("max_connections", 1, 100_000, default.max_connections);
     let statement = number("max_statement_bytes", 1024, 64 << 20, default.max_statement_bytes);
     let message = number("max_message_bytes", 64 << 10, 256 << 20, default.max_message_bytes);
+    let prepared = number("max_prepared_statements", 1, 100_000, default.max_prepared_statements);
+    let per_user = reading.number("max_connections_per_user", 1, 100_000);
+    let per_address = reading.number("max_connections_per_address", 1, 100_000);
+    let idle_in_transaction_timeout = reading.duration("idle_in_transaction_timeout");
+    let idle_session_timeout = reading.duration("idle_session_timeout");
     let mut wait = |key, default| reading.duration(key).unwrap_or(default);
     LimitsConfig {
         workers,
         max_connections,
+        max_connections_per_user: per_user,
+        max_connections_per_address: per_address,
+        max_prepared_statements: prepared,
+        idle_in_transaction_timeout,
+        idle_session_timeout,
         max_statement_bytes: statement,
         max_message_bytes: message,
         authentication_timeout: wait("authentication_timeout", default.authentication_timeout),
@@ -291,6 +333,10 @@ mod tests {
         check(
             "upstreams: { w: { host: h, user: u, pool_size: 0 } }\n",
             &["c.yaml:1:48: `pool_size` must be a whole number from 1 to 10000"],
+        );
+        check(
+            "upstreams: { w: { host: h, user: u, user_pool_sizes: { rita: 3, max: many } } }\n",
+            &["c.yaml:1:70: `max` of `user_pool_sizes` must be a whole number from 1 to 10000"],
         );
         check(
             "upstreams: { w: { host: h, user: u, password: x, password_env: Y } }\n",

@@ -13,12 +13,13 @@ use pgcordon_policy::{ConnectDenial, Identity};
 use tokio::net::TcpStream;
 
 use super::Shared;
+use super::seats::{Room, Seat};
 use crate::auth::{Attempt, Door, Proven};
 use crate::event::{Event, emit};
 use crate::frame::Limits;
 use crate::link::{Link, Stream};
 use crate::message::Report;
-use crate::session::{Parts, Session, Stop, Who};
+use crate::session::{Parts, Patience, Session, Stop, Who};
 use crate::startup::{self, Opening, Startup, StartupError};
 
 /// For an error message to a client that does not read.
@@ -27,7 +28,19 @@ const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
 /// Too many connections.
 pub(super) async fn turn_away(stream: TcpStream) {
     let report = Report::fatal("53300", "sorry, too many clients already");
+    let report = report.hint("The limit is max_connections.");
     reject(Link::new(Stream::Plain(stream)), &report).await;
+}
+
+fn too_many_of_address() -> Report {
+    let report = Report::fatal("53300", "too many connections from your address");
+    report.hint("The limit is max_connections_per_address.")
+}
+
+fn too_many_of_user(user: &str) -> Report {
+    // As PostgreSQL says it of a role's own limit.
+    let report = Report::fatal("53300", format!("too many connections for role \"{user}\""));
+    report.hint("The limit is max_connections_per_user, or max_connections of your roles.")
 }
 
 async fn reject(mut link: Link, report: &Report) {
@@ -43,30 +56,46 @@ struct Denied {
     reason: String,
 }
 
+impl Denied {
+    fn with(link: Link, user: &str, report: Report) -> Self {
+        let reason = report.message.clone();
+        Self { link, user: user.to_owned(), report: Some(report), reason }
+    }
+}
+
 /// Serves one client from its first byte to its last.
 pub(super) async fn serve_client(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
+    let (_seat, room) = shared.addresses.take(peer.ip().to_canonical(), None);
+    if room == Room::None {
+        return reject(Link::new(Stream::Plain(stream)), &too_many_of_address()).await;
+    }
     // On the heap, and freed when it is done: an idle session's task is small.
-    let started = Box::pin(start(shared, stream, peer)).await;
-    if let Some(session) = started {
+    let started = Box::pin(start(shared, stream, peer, room)).await;
+    if let Some((session, _seat)) = started {
         session.run().await;
     }
 }
 
-/// Up to the greeting.
-async fn start(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Option<Session> {
+/// Up to the greeting, with the user's seat.
+async fn start(
+    shared: &Shared,
+    stream: TcpStream,
+    peer: SocketAddr,
+    room: Room,
+) -> Option<(Session, Option<Seat<String>>)> {
     let address = peer.ip();
     let peer = peer.to_string();
     // Without it each small answer would wait for an acknowledgement.
     let _best_effort = stream.set_nodelay(true);
     let mut stopping = shared.stopping.subscribe();
     let outcome = tokio::select! {
-        outcome = authenticated(shared, stream, address) => outcome,
+        outcome = authenticated(shared, stream, address, room) => outcome,
         // Nothing of a person's is lost when a connection ends before it is a session.
         _ = stopping.wait_for(|stopping| *stopping) => return None,
     };
     let denied = match outcome {
         Ok(Some(arrived)) => match session(shared, arrived, &peer).await {
-            Ok(session) => return Some(session),
+            Ok(seated) => return Some(seated),
             Err(denied) => denied,
         },
         Ok(None) => return None,
@@ -98,6 +127,7 @@ async fn authenticated(
     shared: &Shared,
     stream: TcpStream,
     address: IpAddr,
+    room: Room,
 ) -> Result<Option<Arrived>, Denied> {
     let deadline = tokio::time::Instant::now() + shared.config.limits.authentication_timeout;
     let ways = shared.ways.load_full();
@@ -107,7 +137,10 @@ async fn authenticated(
         return Err(too_slow(Link::new(Stream::Closed), ""));
     };
     let startup = match opened {
-        Ok(Opening::Session(startup)) => startup,
+        Ok(Opening::Session(startup)) if room == Room::Enough => startup,
+        Ok(Opening::Session(startup)) => {
+            return Err(Denied::with(link, &startup.user, too_many_of_address()));
+        }
         Ok(Opening::Cancel(key)) => {
             let timeout = shared.config.limits.queue_timeout;
             let known = shared.cancels.cancel(&key, timeout).await;
@@ -155,19 +188,23 @@ fn not_started(link: Link, error: &StartupError) -> Denied {
     Denied { link, user: String::new(), report, reason: error.to_string() }
 }
 
-/// The connect layer, an upstream connection, the greeting.
-async fn session(shared: &Shared, arrived: Arrived, peer: &str) -> Result<Session, Denied> {
+/// The connect layer, the user's seat, an upstream connection, the greeting.
+async fn session(
+    shared: &Shared,
+    arrived: Arrived,
+    peer: &str,
+) -> Result<(Session, Option<Seat<String>>), Denied> {
     let Arrived { mut link, startup, proven, database } = arrived;
-    let denied = |link: Link, report: Report| Denied {
-        link,
-        user: startup.user.clone(),
-        reason: report.message.clone(),
-        report: Some(report),
-    };
+    let denied = |link: Link, report: Report| Denied::with(link, &startup.user, report);
     let who = match identify(shared, &proven.identity, &database) {
         Ok(who) => who,
         Err(report) => return Err(denied(link, report)),
     };
+    let own = who.principal.limits.max_connections;
+    let (seat, room) = shared.users.take(startup.user.clone(), own);
+    if room != Room::Enough {
+        return Err(denied(link, too_many_of_user(&startup.user)));
+    }
     let asked = &startup.database;
     if *asked != database {
         // PostgreSQL, too, has words before the first ReadyForQuery (a collation that has changed).
@@ -185,6 +222,11 @@ async fn session(shared: &Shared, arrived: Arrived, peer: &str) -> Result<Sessio
         ticket,
         limits: Limits { message: limits.max_message_bytes, statement: limits.max_statement_bytes },
         adopt_timeout: limits.queue_timeout,
+        max_names: limits.max_prepared_statements,
+        patience: Patience {
+            idle: limits.idle_session_timeout,
+            idle_in_transaction: limits.idle_in_transaction_timeout,
+        },
         stop: Stop::new(shared.stopping.subscribe(), proven.until),
     };
     // Waiting for a connection has its own deadline.
@@ -198,7 +240,7 @@ async fn session(shared: &Shared, arrived: Arrived, peer: &str) -> Result<Sessio
                 way: proven.way,
                 encrypted: startup.encrypted,
             });
-            Ok(session)
+            Ok((session, seat))
         }
         Ok(Err((link, report))) => Err(denied(link, report)),
         Err(_elapsed) => {

@@ -173,9 +173,14 @@ impl Session {
         let mut name = NameBuffer::default();
         self.names.drop_unnamed();
         let statement = self.ensure_shared(&prepared);
-        self.wire().run_shared(statement.name(&mut name), parameters);
+        let held = self.is_held(&prepared);
+        self.wire().run_shared(statement.name(&mut name), parameters, held);
+        if held {
+            self.hold_sync();
+        }
         self.batch = Batch::Closed;
         self.flushed = true;
+        self.count_statement(&prepared, 0);
         self.push(Pending::Query { prepared, index: 0, shared: true });
     }
 }

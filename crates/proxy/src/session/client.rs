@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use pgcordon_policy::ConnectDenial;
 use pgcordon_rewrite::{ClearedStatement, StatementKind};
 
+use super::extended::owned;
 use super::names::{Form, Prepared, Slot};
 use super::pending::{Asks, Pending};
 use super::{Batch, End, HIGH_WATER, Session};
@@ -32,6 +33,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// | buffers or queue full | type of the message       | state                            | outcome       |
 /// |-----------------------|---------------------------|----------------------------------|---------------|
 /// | yes                   | any                       | -                                | `Wait`        |
+/// | no                    | any                       | a statement is at its row limit  | `Wait`        |
+/// | no                    | Sync                      | rows to be counted first         | `WaitFlushed` |
 /// | no                    | Sync, Flush, Terminate    | -                                | `Take`        |
 /// | no                    | COPY data                 | answers due, COPY not started    | `Wait`        |
 /// | no                    | any other                 | batch failed                     | `Take`        |
@@ -90,6 +93,9 @@ impl Session {
     }
 
     fn gate(&mut self) -> Gate {
+        if self.quota.is_cut() {
+            return Gate::Wait;
+        }
         let upstream = self.lease.as_ref().map_or(0, |lease| lease.link.outbound.len());
         if upstream >= HIGH_WATER || self.client.outbound.len() >= HIGH_WATER {
             return Gate::Wait;
@@ -98,6 +104,7 @@ impl Session {
             return Gate::WaitFlushed;
         }
         match self.decoder.peek(&mut self.client.inbound) {
+            Some(b'S') if self.holds_back_sync() => Gate::WaitFlushed,
             None | Some(b'S' | b'H' | b'X') => Gate::Take,
             Some(b'd' | b'c' | b'f') => {
                 let may_copy = || self.who.is_bypass() || self.queue.has_copy();
@@ -146,7 +153,7 @@ impl Session {
         let reading = tokio::time::timeout(READ_TIMEOUT, self.upstream().catalog(&path)).await;
         let answers = match reading {
             Ok(Ok(answers)) => answers,
-            Ok(Err(UpstreamError::Server(message))) => {
+            Ok(Err(UpstreamError::Server { message, .. })) => {
                 return Err(End::Fault(format!("the catalog could not be read: {message}")));
             }
             Ok(Err(_)) | Err(_) => return Err(End::UpstreamGone),
@@ -210,8 +217,13 @@ impl Session {
 
     /// A message over its limit was skipped.
     fn too_long(&mut self, tag: u8) -> Result<(), End> {
+        let limit = match tag {
+            b'Q' | b'P' => "The limit is max_statement_bytes.",
+            _ => "The limit is max_message_bytes.",
+        };
+        let message = "message is longer than pgcordon's limit";
         let report = || {
-            let report = Report::error("54000", "message is longer than pgcordon's limit");
+            let report = Report::error("54000", message).hint(limit);
             self.who.refused("message_length", "", report)
         };
         match tag {
@@ -225,10 +237,7 @@ impl Session {
                 self.refuse_extended(report);
             }
             _ => {
-                return Err(End::Fatal(Report::fatal(
-                    "54000",
-                    "message is longer than pgcordon's limit",
-                )));
+                return Err(End::Fatal(Report::fatal("54000", message).hint(limit)));
             }
         }
         Ok(())
@@ -244,7 +253,9 @@ impl Session {
                 let before = self.batch;
                 let verdict = self.clear(text, &[]).await?;
                 self.end_renewal(before);
-                verdict.and_then(|prepared| self.admit_in_failed(prepared))
+                verdict
+                    .and_then(|prepared| self.admit_in_failed(prepared))
+                    .and_then(|prepared| self.admit_counted(prepared))
             }
             Err(malformed) => Err(Report::error("08P01", malformed.to_string())),
         };
@@ -257,12 +268,15 @@ impl Session {
 
     /// A text that was sent before runs as a prepared statement: PostgreSQL has parsed and planned it already.
     fn send_query(&mut self, prepared: Arc<Prepared>) {
-        let shared = self.batch == Batch::Closed
-            && self.status != Status::Failed
-            && self.is_shareable(&prepared)
-            && prepared.judged.is_asked_again();
+        let alone = self.batch == Batch::Closed && self.status != Status::Failed;
+        let shared = alone && self.is_shareable(&prepared) && prepared.judged.is_asked_again();
         if shared {
             return self.run_shared(prepared, &[0; 4]);
+        }
+        if alone && self.is_held(&prepared) {
+            let judged = owned(prepared.judged.clone());
+            return self
+                .run_shared(Arc::new(Prepared { judged, ..Prepared::clone(&prepared) }), &[0; 4]);
         }
         let before = self.batch;
         self.place_holders(&prepared);
@@ -272,6 +286,7 @@ impl Session {
         self.wire().query(&prepared.cleared);
         self.batch = Batch::Closed;
         self.flushed = true;
+        self.count_statement(&prepared, 0);
         self.push(Pending::Query { prepared, index: 0, shared: false });
     }
 
@@ -293,7 +308,9 @@ impl Session {
             self.has_set |= prepared.sets;
             self.unsettled |= self.has_set && prepared.may_set();
         }
-        self.queue.push(pending, self.path.is_touched() || self.who.private.is_some());
+        let touched = self.path.is_touched() || self.who.private.is_some();
+        let counted = self.is_counted(&pending);
+        self.queue.push(pending, touched, counted);
     }
 
     /// Judges a text with the newest policy and catalog.
@@ -406,6 +423,7 @@ impl Session {
         }
         if !self.copy_in {
             self.batch = Batch::Closed;
+            self.batch_ends();
         }
     }
 

@@ -34,7 +34,10 @@ impl Session {
             }
             _ => return Err(fault("unexpected message", frame.tag)),
         };
-        self.forward(frame);
+        self.statement_ended();
+        if !self.quota.is_cut() {
+            self.forward(frame);
+        }
         if frame.tag != b's' {
             self.copy_in = false;
             match prepared.as_deref().and_then(|one| one.statement(at)) {
@@ -45,7 +48,7 @@ impl Session {
                 None => self.catalog_touched |= self.who.is_bypass(),
             }
         }
-        Ok(())
+        self.counted(prepared.as_deref(), at)
     }
 
     fn completed(&mut self, statement: &ClearedStatement, link: Option<Arc<Prepared>>, tag: &[u8]) {
@@ -140,7 +143,12 @@ impl Session {
                 self.queue.drop_syncs_behind_front();
             }
         }
-        self.forward(frame);
+        if frame.tag == b'H' {
+            self.quota.is_binary(frame.body.first() == Some(&1));
+        }
+        if !self.quota.is_cut() {
+            self.forward(frame);
+        }
         Ok(())
     }
 

@@ -48,7 +48,7 @@ pub(super) fn exists(name: &[u8]) -> Report {
 }
 
 /// The same for this session alone, where it cannot be shared.
-fn owned(judged: Arc<Judged>) -> Arc<Judged> {
+pub(super) fn owned(judged: Arc<Judged>) -> Arc<Judged> {
     match judged.sharing {
         Sharing::Everybody | Sharing::SameSettings => judged,
         Sharing::Nobody => Arc::new(judged.alone()),
@@ -255,10 +255,7 @@ impl Session {
         if is_reserved(name) {
             return Err(Report::error("42939", "that name is reserved"));
         }
-        if !name.is_empty() && self.names.is_full() {
-            return Err(Report::error("54000", "too many prepared statements or portals"));
-        }
-        Ok(())
+        if name.is_empty() { Ok(()) } else { self.names.room() }
     }
 
     /// The statement behind a name, judged by what holds now; `None` for one that only PostgreSQL knows.
@@ -303,6 +300,7 @@ impl Session {
         let mut buffer = NameBuffer::default();
         let name = self.upstream_name(bind.statement, prepared.as_ref(), &mut buffer);
         self.wire().bind(&bind, name, &formats);
+        self.quota.forget(bind.portal);
         let change = self.names.set(Kind::Portal, bind.portal, prepared.clone());
         self.sent(Pending::Bind { change: Some(change), prepared });
         Ok(Ok(()))
@@ -346,6 +344,7 @@ impl Session {
             Some(RowShape::DropRows) => 0,
             Some(RowShape::AsIs | RowShape::DropLastColumn) | None => execute.max_rows,
         };
+        self.count_portal(execute.portal, prepared.as_deref());
         self.wire().execute(execute.portal, max_rows);
         self.sent(Pending::Execute(prepared));
         Ok(())

@@ -18,7 +18,6 @@
 
 use std::sync::Arc;
 
-use deadpool::managed::Object;
 use pgcordon_policy::PoolMode;
 
 use super::{END_TIMEOUT, End, Session};
@@ -26,8 +25,8 @@ use crate::event::{Event, emit};
 use crate::greeting::Greeting;
 use crate::message::{Report, Status};
 use crate::plans::is_same;
-use crate::pool::{self, Lease, LeaseError};
-use crate::upstream::{Upstream, UpstreamError};
+use crate::pool::{Full, Lease, LeaseError};
+use crate::upstream::{Outage, Upstream, UpstreamError};
 use crate::wire::Own;
 
 /// Why a session has no connection.
@@ -45,14 +44,22 @@ impl HoldError {
     /// What the client is told; the connection ends.
     pub(crate) fn report(&self) -> Report {
         match self {
-            Self::Lease(LeaseError::Busy) => {
-                Report::fatal("53300", "no upstream connection came free in time")
+            Self::Lease(LeaseError::Busy(full)) => {
+                let limit = match full {
+                    Full::Database => "pool_size",
+                    Full::User => "user_pool_size",
+                };
+                let report = Report::fatal("53300", "no upstream connection came free in time");
+                report.hint(format!("The limit is {limit}; the wait is limited by queue_timeout."))
             }
-            Self::Lease(LeaseError::Upstream(_)) => {
+            Self::Lease(LeaseError::Away(Outage::Starting)) => {
+                Report::fatal("57P03", "the upstream database is not accepting connections")
+            }
+            Self::Lease(LeaseError::Away(Outage::Unreachable) | LeaseError::Upstream(_)) => {
                 Report::fatal("08006", "the upstream database cannot be reached")
             }
             // A setting's value that PostgreSQL does not accept.
-            Self::Upstream(UpstreamError::Server(message)) => {
+            Self::Upstream(UpstreamError::Server { message, .. }) => {
                 Report::fatal("22023", message.clone())
             }
             Self::Upstream(
@@ -88,15 +95,16 @@ impl Session {
     /// One that somebody has had and that cannot be made to fit (its server was restarted, its last statement timeout
     /// is too short for it) is closed, and the next is tried; what a new one refuses is this session's own fault.
     async fn fitting(&mut self) -> Result<Lease, HoldError> {
+        let deadline = self.who.database.pool.deadline();
         loop {
-            let mut lease = pool::lease(&self.who.database.pool).await?;
+            let mut lease = self.who.database.pool.lease(&self.places, deadline).await?;
             lease.clean = false;
             let used = lease.owner.is_some();
             let fits = tokio::time::timeout(self.adopt_timeout, self.adopt(&mut lease)).await;
             match fits.unwrap_or(Err(UpstreamError::Timeout)) {
                 Ok(()) => return Ok(lease),
                 Err(error) => {
-                    drop(Object::take(lease));
+                    drop(lease.take());
                     if !used {
                         return Err(error.into());
                     }
@@ -201,11 +209,11 @@ impl Session {
         if status != Status::Idle {
             let rolled_back = tokio::time::timeout(END_TIMEOUT, lease.run(Own::Rollback)).await;
             if !matches!(rolled_back, Ok(Ok(_))) {
-                drop(Object::take(lease));
+                drop(lease.take());
                 return;
             }
         }
-        if let Err(error) = pool::give_back(lease, END_TIMEOUT).await {
+        if let Err(error) = lease.give_back(END_TIMEOUT).await {
             emit(&Event::UpstreamDropped { reason: &error.to_string() });
         }
     }

@@ -118,8 +118,7 @@ impl Session {
         whole: &Prepared,
         overlay: &mut Overlay,
     ) -> Outcome<Option<Arc<Prepared>>> {
-        if self.names.is_full() {
-            let report = Report::error("54000", "too many prepared statements or portals");
+        if let Err(report) = self.names.room() {
             return Ok(Err(report));
         }
         // PostgreSQL has it under another name, and would not mind.
@@ -268,6 +267,7 @@ impl Session {
 
     /// PREPARE or DECLARE has succeeded.
     pub(super) fn kept(&mut self, kept: &Kept, link: Option<Arc<Prepared>>) {
+        self.quota.forget(kept.name.as_bytes());
         // A bypass principal's names are PostgreSQL's business.
         if let Some(link) = link {
             self.names.set(table(kept.life), kept.name.as_bytes(), Some(link));

@@ -10,6 +10,7 @@
 
 mod alike;
 mod client;
+mod clock;
 mod complete;
 mod extended;
 mod hold;
@@ -17,6 +18,7 @@ mod kept;
 mod names;
 mod path;
 mod pending;
+mod quota;
 mod relay;
 mod said;
 mod stop;
@@ -27,8 +29,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use deadpool::managed::Object;
-
 use crate::cancel::Ticket;
 use crate::config::UpstreamConfig;
 use crate::event::{Event, emit};
@@ -36,14 +36,17 @@ use crate::frame::{Decoder, FrameError, Limits, Malformed};
 use crate::greeting::Greeting;
 use crate::link::Link;
 use crate::message::{Report, Status};
-use crate::pool::Lease;
+use crate::pool::{Lease, Places};
 use crate::settings::Settings;
 use crate::upstream::{self, Upstream};
 use crate::wire::{Own, Wire};
 
+pub(crate) use clock::Patience;
+use clock::{Clock, Due, Wait};
 use names::Names;
 use path::SearchPath;
 use pending::{Asks, Pending, Queue};
+use quota::Quota;
 use relay::Relaying;
 use said::Said;
 pub(crate) use stop::Stop;
@@ -101,6 +104,8 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     /// How long PostgreSQL may take to adopt the settings.
     pub(crate) adopt_timeout: Duration,
+    pub(crate) max_names: usize,
+    pub(crate) patience: Patience,
     pub(crate) stop: Stop,
 }
 
@@ -121,6 +126,8 @@ pub(crate) struct Session {
     client: Link,
     /// `None` between transactions, in transaction mode.
     lease: Option<Lease>,
+    /// Of the user who logged in, whomever they act for.
+    places: Places,
     who: Who,
     /// Of the startup packet: what RESET ALL goes back to.
     startup: Settings,
@@ -141,6 +148,8 @@ pub(crate) struct Session {
     adopt_timeout: Duration,
     ticket: Ticket,
     stop: Stop,
+    clock: Clock,
+    quota: Quota,
     decoder: Decoder,
     queue: Queue,
     names: Names,
@@ -165,10 +174,11 @@ pub(crate) struct Session {
 impl Session {
     /// Applies the client's settings, learns the search_path, and greets the client.
     pub(crate) async fn start(parts: Parts) -> Result<Self, (Link, Report)> {
-        let Parts { client, who, settings, ticket, limits, adopt_timeout, stop } = parts;
+        let Parts { client, who, settings, ticket, limits, adopt_timeout, stop, .. } = parts;
         let mut session = Self {
             client,
             lease: None,
+            places: who.database.pool.places(who.user()),
             who,
             startup: settings.clone(),
             settings_text: settings.statement().unwrap_or_default().into(),
@@ -181,9 +191,11 @@ impl Session {
             adopt_timeout,
             ticket,
             stop,
+            clock: Clock::new(parts.patience),
+            quota: Quota::default(),
             decoder: Decoder::new(limits),
             queue: Queue::default(),
-            names: Names::default(),
+            names: Names::new(parts.max_names),
             path: SearchPath::default(),
             said: Said::default(),
             status: Status::Idle,
@@ -202,7 +214,7 @@ impl Session {
             }
             Err(error) => {
                 tracing::warn!(%error, upstream = session.who.database.upstream.name, "no upstream connection");
-                session.lease.take().map(Object::take);
+                session.lease.take().map(Lease::take);
                 Err((session.client, error.report()))
             }
         }
@@ -213,7 +225,7 @@ impl Session {
         let user = &self.who.database.upstream.user;
         self.path.show(&greeting.path, &self.who.state.snapshot, user);
         for (name, value) in &greeting.parameters {
-            if let Some(value) = relay::reported(name, value, &self.who) {
+            if let Some(value) = crate::greeting::reported(name, value, &self.who) {
                 crate::message::put_parameter(&mut self.client.outbound, name, value);
             }
         }
@@ -241,16 +253,43 @@ impl Session {
         }
         loop {
             let relayed = self.relay()?;
+            if self.quota.wants_cancel() {
+                Box::pin(self.cancel_cut()).await?;
+            }
             self.rest().await?;
             let taken = self.take_messages().await?;
             if !relayed && !taken {
                 break;
             }
+            self.clock.restart();
         }
         if self.stop.is_asked() && self.is_at_rest() {
             return Err(End::Shutdown);
         }
-        self.wait().await
+        let limits = self.who.principal.limits;
+        match limits.statement_timeout {
+            Some(limit) if self.queue.awaits_upstream() => self.clock.start_statement(limit),
+            Some(_) => self.clock.end_statement(),
+            None => {}
+        }
+        let own = limits.idle_in_transaction_timeout;
+        self.clock.await_client(self.awaits_client(), own);
+        match self.wait().await? {
+            None => Ok(()),
+            Some(Due::Client(wait)) => Err(End::Fatal(wait.report())),
+            Some(Due::Statement) => Box::pin(self.end_running()).await,
+        }
+    }
+
+    /// Whether it is the client's turn.
+    fn awaits_client(&self) -> Option<Wait> {
+        let is_quiet = self.queue.is_empty() && self.relaying == Relaying::Nothing && !self.copy_in;
+        let is_open = self.status != Status::Idle || self.batch != Batch::Closed;
+        match (is_quiet, is_open && self.lease.is_some()) {
+            (false, _) => None,
+            (true, true) => Some(Wait::Transaction),
+            (true, false) => Some(Wait::Client),
+        }
     }
 
     /// Nothing is under way, and no transaction is open.
@@ -281,9 +320,10 @@ impl Session {
             .expect("a message that needs PostgreSQL is taken with a connection only")
     }
 
-    /// Waits until bytes moved in any direction, or the proxy is asked to stop. Safe to drop.
-    async fn wait(&mut self) -> Result<(), End> {
-        let Self { client, lease, stop, decoder, .. } = self;
+    /// Waits until bytes moved in any direction, the proxy is asked to stop, or somebody has been waited for too long.
+    /// Safe to drop.
+    async fn wait(&mut self) -> Result<Option<Due>, End> {
+        let Self { client, lease, stop, clock, decoder, .. } = self;
         let mut upstream = lease.as_mut().map(|lease| &mut lease.link);
         let read_client = client.inbound.len() < READ_AHEAD || decoder.wants(&client.inbound);
         let read_upstream = client.outbound.len() < HIGH_WATER;
@@ -291,6 +331,10 @@ impl Session {
         let is_full = |link: &Link| link.outbound.len() >= HIGH_WATER;
         let awaited = is_full(client) || upstream.as_ref().is_some_and(|link| is_full(link));
         std::future::poll_fn(|context| {
+            let due = clock.poll(context);
+            if due.is_some() {
+                return Poll::Ready(Ok(due));
+            }
             let mut moved = stop.poll(context);
             moved |= drain(client, context, awaited).map_err(|_| End::ClientGone)?;
             if let Some(upstream) = &mut upstream {
@@ -302,7 +346,7 @@ impl Session {
             if read_upstream && let Some(upstream) = &mut upstream {
                 moved |= fill(upstream, context).map_err(|_| End::UpstreamGone)?;
             }
-            if moved { Poll::Ready(Ok(())) } else { Poll::Pending }
+            if moved { Poll::Ready(Ok(None)) } else { Poll::Pending }
         })
         .await
     }
@@ -352,13 +396,12 @@ impl Session {
 
     /// Cancels what runs, and closes.
     async fn drop_upstream(config: &UpstreamConfig, lease: Lease, alive: bool) {
-        let mut upstream = Object::take(lease);
+        let upstream = lease.take();
         emit(&Event::UpstreamDropped { reason: "not at a message boundary" });
         if alive {
             let cancelling = upstream::cancel(config, &upstream.key);
             let _unheard = tokio::time::timeout(END_TIMEOUT, cancelling).await;
-            Wire(&mut upstream.link.outbound).terminate();
-            let _unheard = tokio::time::timeout(END_TIMEOUT, upstream.link.shutdown()).await;
+            upstream.goodbye().await;
         }
     }
 
@@ -370,10 +413,10 @@ impl Session {
             Asks::Settings => Own::Settings(&settings),
         };
         self.wire().own_sequence(own);
-        self.queue.push(Pending::Own { asks, value: None, closed: 0 }, false);
+        self.queue.push(Pending::Own { asks, value: None, closed: 0 }, false, false);
         if self.batch == Batch::Closed {
             self.wire().sync();
-            self.queue.push(Pending::Sync { ours: true }, false);
+            self.queue.push(Pending::Sync { ours: true }, false, false);
         } else {
             self.wire().flush();
         }

@@ -17,9 +17,7 @@ use pgcordon_rewrite::{ClearedStatement, Effect, Life, RowShape, Use};
 
 use super::alike::Sent;
 use crate::judged::Judged;
-
-/// Most names in one session.
-const MAX_NAMES: usize = 10_000;
+use crate::message::Report;
 
 /// Most bytes of statement text that one session keeps.
 const MAX_BYTES: usize = 64 << 20;
@@ -131,8 +129,10 @@ pub(super) struct Change {
 }
 
 /// Both tables.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Names {
+    /// Most names in both.
+    limit: usize,
     statements: HashMap<Bytes, Arc<Prepared>>,
     portals: HashMap<Bytes, Arc<Prepared>>,
     /// Of all texts behind both; one that both name counts twice.
@@ -142,6 +142,12 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// Empty tables for so many names.
+    pub(super) fn new(limit: usize) -> Self {
+        let (statements, portals) = (HashMap::new(), HashMap::new());
+        Self { limit, statements, portals, bytes: 0, session_bound: 0 }
+    }
+
     fn table(&mut self, kind: Kind) -> &mut HashMap<Bytes, Arc<Prepared>> {
         match kind {
             Kind::Statement => &mut self.statements,
@@ -153,10 +159,18 @@ impl Names {
         self.table(kind).get(name).cloned()
     }
 
-    /// Whether one more name would be too many, or the texts behind them too long.
-    pub(super) fn is_full(&self) -> bool {
+    /// What the client hears for one name too many, or when the texts behind them are too long.
+    pub(super) fn room(&self) -> Result<(), Report> {
+        let unnamed = |table: &HashMap<Bytes, _>| usize::from(table.contains_key(&b""[..]));
         let names = self.statements.len() + self.portals.len();
-        names >= MAX_NAMES || self.bytes >= MAX_BYTES
+        let is_full = names >= self.limit
+            && names - unnamed(&self.statements) - unnamed(&self.portals) >= self.limit;
+        let limit = match (is_full, self.bytes >= MAX_BYTES) {
+            (false, false) => return Ok(()),
+            (true, _) => "The limit is max_prepared_statements.",
+            (false, true) => "The limit is 64 MB of statement text.",
+        };
+        Err(Report::error("54000", "too many prepared statements or portals").hint(limit))
     }
 
     /// SQL PREPARE, cursors: they keep the session's connection.
@@ -288,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_fails_or_is_skipped_is_put_back() {
-        let mut names = Names::default();
+        let mut names = Names::new(10);
         for name in ["a", ""] {
             names.set(Kind::Statement, name.as_bytes(), Some(prepared("SELECT 1")));
             let change = names.set(Kind::Statement, name.as_bytes(), Some(prepared("SELECT 2")));
@@ -307,14 +321,26 @@ mod tests {
     }
 
     #[test]
+    fn one_name_too_many_is_refused_until_another_goes() {
+        let mut names = Names::new(2);
+        names.set(Kind::Statement, b"a", Some(prepared("SELECT 1")));
+        assert!(names.room().is_ok());
+        names.set(Kind::Portal, b"b", Some(prepared("SELECT 1")));
+        assert!(names.room().is_err_and(|report| report.hint.contains("max_prepared_statements")));
+        names.deallocate(Some("a"));
+        names.set(Kind::Statement, b"", Some(prepared("SELECT 1")));
+        assert!(names.room().is_ok(), "the unnamed one does not count");
+    }
+
+    #[test]
     fn bytes_come_back_when_names_go() {
-        let mut names = Names::default();
+        let mut names = Names::new(10);
         names.set(Kind::Statement, b"a", Some(prepared("SELECT 1")));
         names.set(Kind::Portal, b"", Some(prepared("SELECT 1")));
         assert!(names.bytes > 0);
         names.deallocate(Some("a"));
         names.drop_portals();
         assert_eq!(names.bytes, 0);
-        assert!(!names.is_full());
+        assert!(names.room().is_ok());
     }
 }

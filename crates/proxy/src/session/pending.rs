@@ -181,8 +181,9 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn push(&mut self, pending: Pending, path_touched: bool) {
-        let barrier = pending.is_barrier(path_touched);
+    /// `counted`: later messages wait until it is answered, whatever it is.
+    pub(super) fn push(&mut self, pending: Pending, path_touched: bool, counted: bool) {
+        let barrier = counted || pending.is_barrier(path_touched);
         self.barriers += usize::from(barrier);
         self.bytes += pending.bytes();
         self.entries.push_back((pending, barrier));

@@ -14,9 +14,10 @@ use pgcordon_rewrite::{Names, RowShape};
 use super::alike::Sent;
 use super::names::Prepared;
 use super::pending::Pending;
-use super::{Batch, End, HIGH_WATER, Session, Who};
+use super::{Batch, End, HIGH_WATER, Session};
 use crate::answer::{self, Texts};
 use crate::frame::{self, Frame, HEADER};
+use crate::greeting;
 use crate::message::{Report, Status};
 use crate::redact::Redactor;
 
@@ -34,34 +35,6 @@ pub(super) enum Relaying {
     Pass(usize),
     /// So many bytes are still thrown away.
     Drop(usize),
-}
-
-/// Parameters of which a restricted person is told, as they are; the rest of PostgreSQL 18's list is in [`reported`].
-const REPORTED: &[&[u8]] = &[
-    b"application_name",
-    b"client_encoding",
-    b"DateStyle",
-    b"default_transaction_read_only",
-    b"in_hot_standby",
-    b"integer_datetimes",
-    b"IntervalStyle",
-    b"scram_iterations",
-    b"search_path",
-    b"server_encoding",
-    b"server_version",
-    b"standard_conforming_strings",
-    b"TimeZone",
-];
-
-/// What the client is told of a parameter; the upstream role is nobody's business. An extension can make a
-/// parameter of its own be reported: that is not on the list.
-pub(super) fn reported<'v>(name: &[u8], value: &'v [u8], who: &'v Who) -> Option<&'v [u8]> {
-    match name {
-        b"session_authorization" => Some(who.user().as_bytes()),
-        b"is_superuser" => Some(b"off"),
-        _ if who.is_bypass() || REPORTED.contains(&name) => Some(value),
-        _ => None,
-    }
 }
 
 pub(super) fn fault(what: &str, tag: u8) -> End {
@@ -115,10 +88,12 @@ impl Session {
             return Ok(false);
         };
         if let Some(shape) = self.streamed(tag)? {
-            self.relaying = match shape {
-                RowShape::AsIs => Relaying::Pass(self.run_length(tag)),
-                RowShape::DropRows => Relaying::Drop(HEADER + length),
-                RowShape::DropLastColumn => return self.answer_when_whole(tag, length),
+            self.relaying = match (shape, self.rows_left()) {
+                (RowShape::AsIs, None) => Relaying::Pass(self.run_length(tag, u64::MAX).0),
+                (RowShape::AsIs, Some(left)) => self.pass_counted(tag, length, left),
+                (RowShape::DropRows, _) => Relaying::Drop(HEADER + length),
+                (RowShape::DropLastColumn, Some(0)) => self.cut(length),
+                (RowShape::DropLastColumn, _) => return self.answer_when_whole(tag, length),
             };
             return Ok(true);
         }
@@ -144,18 +119,20 @@ impl Session {
         now > 0
     }
 
-    /// Bytes of all messages of that type from the front on, the last one perhaps not all there.
-    fn run_length(&self, tag: u8) -> usize {
-        let Some(lease) = &self.lease else { return 0 };
+    /// Bytes and number of all messages of that type from the front on, but no more than `most`; the last one is perhaps
+    /// not all there.
+    pub(super) fn run_length(&self, tag: u8, most: u64) -> (usize, u64) {
+        let Some(lease) = &self.lease else { return (0, 0) };
         let inbound = &lease.link.inbound;
-        let mut end = 0;
+        let (mut end, mut count) = (0, 0);
         while let Some(Ok(Some((next, length)))) = inbound.get(end..).map(frame::header) {
-            if next != tag {
+            if next != tag || count == most {
                 break;
             }
             end += HEADER + length;
+            count += 1;
         }
-        end
+        (end, count)
     }
 
     /// The shape of rows that need not be held whole; `None` for every other message.
@@ -244,7 +221,7 @@ impl Session {
         if value != pinned && !self.who.is_bypass() {
             return Err(End::Fault("a pinned setting has changed".to_owned()));
         }
-        if let Some(value) = reported(name, value, &self.who) {
+        if let Some(value) = greeting::reported(name, value, &self.who) {
             crate::message::put_parameter(&mut self.client.outbound, name, value);
         }
         Ok(())
@@ -252,6 +229,12 @@ impl Session {
 
     /// Errors and notices, edited for those without bypass.
     fn put_report(&mut self, tag: u8, body: &[u8], prepared: Option<&Prepared>) -> Result<(), End> {
+        if tag == b'E'
+            && let Some(report) = self.reworded()
+        {
+            report.put(&mut self.client.outbound);
+            return Ok(());
+        }
         let out = &mut self.client.outbound;
         if self.who.is_bypass() {
             frame::put(out, tag, |out| out.extend_from_slice(body));
@@ -271,6 +254,11 @@ impl Session {
     }
 
     fn on_error(&mut self, body: &[u8]) -> Result<(), End> {
+        self.reword(body);
+        self.statement_ended();
+        if self.on_cut_error()? {
+            return Ok(());
+        }
         match self.queue.pop() {
             None => self.put_report(b'E', body, None),
             Some(Pending::Query { prepared, .. }) => {
@@ -363,7 +351,7 @@ impl Session {
     }
 
     /// PostgreSQL skips up to the next Sync, which may not have been sent yet. Whether it has.
-    fn skip_batch(&mut self) -> bool {
+    pub(super) fn skip_batch(&mut self) -> bool {
         let (skipped, found) = self.queue.skip_to_sync();
         for pending in skipped.into_iter().rev() {
             match pending {
@@ -408,6 +396,10 @@ impl Session {
             _ => return Err(fault("unexpected message", b'Z')),
         };
         self.status = Status::read(body)?;
+        self.statement_ended();
+        if self.fail_when_ready() {
+            return Ok(());
+        }
         // What has changed was reported before this; what is pending may change it again.
         if self.queue.is_empty() {
             self.unsettled = false;
@@ -418,6 +410,7 @@ impl Session {
             // Later messages may have made portals of the next transaction already.
             if self.queue.is_empty() && self.batch == Batch::Closed {
                 self.names.drop_portals();
+                self.forget_portals();
                 self.said.clear();
             }
             // Others may see now what only this session saw.
@@ -481,6 +474,9 @@ impl Session {
         if index.is_none() {
             self.queue.pop();
         }
+        if self.quota.is_cut() {
+            return Ok(());
+        }
         if frame.tag == b'n' {
             self.forward(frame);
             return Ok(());
@@ -501,6 +497,7 @@ impl Session {
 
     /// A row that loses its last column; all others are streamed.
     fn on_row(&mut self, frame: &Frame) -> Result<(), End> {
+        self.count_row();
         let visible = match self.queue.front() {
             Some(Pending::Execute(prepared)) => visible(prepared.as_deref(), 0),
             Some(Pending::Query { prepared, index, .. }) => visible(Some(prepared), *index),
