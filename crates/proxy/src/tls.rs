@@ -92,11 +92,10 @@ pub(crate) fn server(files: &TlsConfig) -> Result<ServerTls, TlsError> {
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, private)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
-    if files.client_ca.is_some() {
-        // A resumed session would bring its certificate along without a second look at its dates and the lists.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-    }
+    // As PostgreSQL (be-secure-openssl.c): connections are long, tickets would be work for nothing. And a resumed session
+    // would bring its certificate along without a second look at its dates and the lists.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     Ok(ServerTls { config: Arc::new(config), certificate_pem: pem.into(), impostor })
 }
 
