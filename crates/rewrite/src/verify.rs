@@ -6,7 +6,7 @@
 //! Invariants:
 //! - As many statements, of the kinds decided.
 //! - Each relation is one that an edit of ours named, at the place where it named it, guarded as planned; or a name
-//!   that the analysis knew for a CTE; or inside a predicate of the policy's, and qualified.
+//!   that the analysis knew for a CTE; or inside a predicate of the policy's, and qualified or a CTE of that predicate.
 //! - A filtered scan is a plain SELECT, and its whole condition stands in the edit that names the relation.
 //! - A write sets no other columns than those decided, and a reference to its target that was to be replaced is.
 //! - CASCADE was taken out.
@@ -73,7 +73,7 @@ impl Check<'_> {
                 return Err(fault("what is dropped takes with it what was not planned"));
             }
             for named in &statement.relations {
-                if self.relation(named)? {
+                if self.relation(named, &statement.common_tables)? {
                     met.insert(named.offset);
                 }
             }
@@ -95,7 +95,7 @@ impl Check<'_> {
     }
 
     /// Whether the name is one of ours; an error if it is nobody's.
-    fn relation(&self, named: &Named) -> Result<bool, Refusal> {
+    fn relation(&self, named: &Named, common_tables: &[(usize, String)]) -> Result<bool, Refusal> {
         if let Some(mark) = self.marks.get(&named.offset) {
             let schema = named.schema.as_deref().unwrap_or_default();
             let other = mark.name.as_ref().is_some_and(|name| *name != named.name);
@@ -106,8 +106,13 @@ impl Check<'_> {
             return Ok(true);
         }
         if self.inserted(named.offset) {
+            // A CTE is defined in the predicate that reads it: nothing of the client's stands in between.
+            let defined = |(at, name): &(usize, String)| {
+                *name == named.name && self.in_one_edit(&[named.offset, *at])
+            };
             return match named.schema {
                 Some(_) => Ok(false),
+                None if common_tables.iter().any(defined) => Ok(false),
                 None => Err(fault("a predicate names a relation without its schema")),
             };
         }
@@ -124,7 +129,7 @@ impl Check<'_> {
             (Guard::Scan { condition: wanted }, Place::OnlyItem { condition, plain }) => {
                 let ours = named.alias.as_deref() == Some("pgcordon_scan");
                 let filtered = match condition {
-                    Some((first, last)) => self.in_one_edit([named.offset, *first, *last]),
+                    Some((first, last)) => self.in_one_edit(&[named.offset, *first, *last]),
                     None => !wanted,
                 };
                 ours && *plain && filtered
@@ -185,7 +190,7 @@ impl Check<'_> {
     }
 
     /// Whether the relation and its whole condition stand in one edit: nothing of it is the client's.
-    fn in_one_edit(&self, offsets: [usize; 3]) -> bool {
+    fn in_one_edit(&self, offsets: &[usize]) -> bool {
         let edits = &self.spliced.moved;
         edits.iter().any(|(_, range)| offsets.iter().all(|offset| range.contains(offset)))
     }

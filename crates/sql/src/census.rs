@@ -108,6 +108,8 @@ pub struct Census {
     pub outline: Outline,
     /// Relations.
     pub relations: Vec<Named>,
+    /// Byte offsets and names of what WITH defines.
+    pub common_tables: Vec<(usize, String)>,
     /// Byte offsets of references to columns.
     pub columns: Vec<usize>,
     /// Functions.
@@ -188,6 +190,7 @@ fn statement(parsed: &Parsed<'_>, start: usize, node: Node<'_>) -> Result<Census
 #[derive(Default)]
 struct Counter {
     relations: Vec<Named>,
+    common_tables: Vec<(usize, String)>,
     columns: Vec<usize>,
     functions: Vec<Called>,
     operators: Vec<Called>,
@@ -237,6 +240,10 @@ impl Counter {
                     columns.extend(written(set));
                 }
                 self.place(insert.relation(), Place::Inserted { last_returning, columns });
+            }
+            Node::CommonTableExpr(defined) => {
+                let name = defined.ctename().unwrap_or_default().to_owned();
+                self.common_tables.extend(at(defined.location).map(|offset| (offset, name)));
             }
             Node::ColumnRef(reference) => self.columns.extend(at(reference.location)),
             Node::MergeStmt(merge) => self.merged(merge),
@@ -326,6 +333,7 @@ impl Counter {
         Census {
             outline,
             relations: self.relations,
+            common_tables: self.common_tables,
             columns: self.columns,
             functions: self.functions,
             operators: self.operators,
