@@ -94,6 +94,106 @@ fn explain_prints_layers_and_sql() {
     assert!(said.contains("42P01") || said.contains("does not exist"), "{said}");
 }
 
+/// `explain` of one statement of rita's on one database, without the lines behind the layers.
+fn layers(
+    port: u16,
+    policy: &str,
+    database: &str,
+    sql: &str,
+) -> (Option<i32>, Vec<String>, String) {
+    let more = ["--as", "rita", "--database", database, sql];
+    let (code, said) = run("explain", port, policy, &more);
+    let layers = said.lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect();
+    (code, layers, said)
+}
+
+/// Each layer refuses in its turn, and those behind it are not asked.
+#[test]
+fn explain_says_which_layer_refuses() {
+    let cluster = databases();
+    let policy = policy()
+        .replace(
+            "databases:\n",
+            "databases:\n  managers: { upstream: main, dbname: shop, connect: [manager] }\n",
+        )
+        .replace(
+            "public.employees:\n    - { name: own region, to: [sales_rep], allow: [select], rows: \"region = {user.region}\" }",
+            "public.employees:\n    - { name: own region, to: [sales_rep], allow: [select], rows: \"region = {user.region}\", \
+             columns: { deny: [salary], hide: [boss_id] } }",
+        );
+    let check = |database: &str, sql: &str, expected: &[&str], told: &str| {
+        let (code, layers, said) = layers(cluster.port(), &policy, database, sql);
+        assert_eq!(code, Some(1), "{said}");
+        assert_eq!(layers, expected, "{said}");
+        assert!(said.contains(&format!("The client is told: {told}")), "{said}");
+    };
+    let connected = "connect  rita may use shop (shop on upstream main)";
+    check(
+        "managers",
+        "SELECT 1",
+        &[
+            "connect  refused: the user may not connect to the database",
+            "dataset  not asked",
+            "query    not asked",
+            "row      not asked",
+        ],
+        "42501 permission denied for database \"managers\"",
+    );
+    check(
+        "shop",
+        "DELETE FROM employees",
+        &[
+            connected,
+            "dataset  select on public.employees: granted by own region",
+            "dataset  delete on public.employees: the command is not granted",
+            "dataset  refused: permission denied for table `employees`",
+            "query    not asked",
+            "row      not asked",
+        ],
+        "42501 permission denied for table employees",
+    );
+    check(
+        "shop",
+        "SELECT * FROM payroll",
+        &[
+            connected,
+            "dataset  select on public.payroll: no rule, so it does not exist",
+            "dataset  refused: relation `payroll` does not exist for the principal",
+            "query    not asked",
+            "row      not asked",
+        ],
+        "42P01 relation \"payroll\" does not exist",
+    );
+    check(
+        "shop",
+        "EXPLAIN SELECT id FROM orders",
+        &[
+            connected,
+            "dataset  select on public.orders: granted by own region",
+            "query    refused: EXPLAIN is not granted",
+            "row      not asked",
+        ],
+        "42501 permission denied: EXPLAIN is not granted to you",
+    );
+    check(
+        "shop",
+        "SELECT salary FROM employees",
+        &[
+            connected,
+            "dataset  select on public.employees: granted by own region",
+            "query    allowed",
+            "row      select on public.employees: rows (\"pgcordon_scan\".\"region\" =  ('North'::pg_catalog.text))",
+            "row      select on public.employees: columns boss_id hidden, salary denied",
+            "row      refused: permission denied for column `salary`",
+        ],
+        "42501 permission denied for column salary",
+    );
+    let (code, layers, said) = layers(cluster.port(), &policy, "shop", "SELECT id FROM employees");
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(layers.len(), 5, "{said}");
+    assert!(layers.iter().all(|line| !line.contains("refused")), "{said}");
+}
+
 #[test]
 fn a_verifier_made_by_password_logs_in() {
     let mut child = Command::new(binary())

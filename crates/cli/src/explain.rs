@@ -6,18 +6,24 @@
 //! Invariants:
 //! - The statement is not run; only the catalog is read.
 
-use pgcordon_policy::Identity;
+use pgcordon_policy::{ConnectDenial, Identity};
 use pgcordon_proxy::Config;
+use pgcordon_rewrite::Layer;
 
 use crate::arguments::Explain;
 use crate::console;
 use crate::failure::Failure;
-use crate::sight::{Sight, knows};
+use crate::sight::{Sight, connect_denial, knows};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: &Explain) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
     let database = database(&config, arguments)?;
+    let identity = Identity::named(&arguments.user);
+    let landing = config.policy.landing(&identity, &database);
+    if let Err(denial) = config.policy.principal(&identity, landing) {
+        return Err(not_connected(&config, &arguments.user, &database, &denial));
+    }
     let sight = Sight::open(&config, &arguments.user, &database).await?;
     let landed = &sight.principal.database;
     let connect = match *landed == database {
@@ -27,10 +33,10 @@ pub(crate) async fn run(arguments: &Explain) -> Result<(), Failure> {
             arguments.user, sight.target
         ),
     };
-    console::line(layer("connect", &connect));
+    tell(Layer::Connect, &connect);
     let (answers, outcome) = pgcordon_rewrite::explain(&arguments.sql, sight.context());
-    for answer in answers.iter().filter(|answer| answer.layer != "connect") {
-        console::line(layer(answer.layer, &answer.answer));
+    for answer in answers.iter().filter(|answer| answer.layer != Layer::Connect) {
+        tell(answer.layer, &answer.answer);
     }
     console::line("");
     match outcome {
@@ -49,8 +55,26 @@ pub(crate) async fn run(arguments: &Explain) -> Result<(), Failure> {
     }
 }
 
-fn layer(name: &str, answer: &str) -> String {
-    format!("{name:<8} {}", answer.replace('\n', "\n         "))
+fn tell(layer: Layer, answer: &str) {
+    let answer = answer.replace('\n', "\n         ");
+    console::line(format_args!("{:<8} {answer}", layer.name()));
+}
+
+/// The first layer refuses, and no other one is asked.
+fn not_connected(config: &Config, user: &str, database: &str, denial: &ConnectDenial) -> Failure {
+    for layer in Layer::ALL {
+        let refused = layer == Layer::Connect;
+        tell(layer, &if refused { format!("refused: {denial}") } else { "not asked".to_owned() });
+    }
+    console::line("");
+    if knows(config, user) {
+        let told = format!("42501 permission denied for database \"{database}\"");
+        console::line(format_args!("The client is told: {told}"));
+    } else {
+        let told = format!("28P01 password authentication failed for user \"{user}\"");
+        console::line(format_args!("The client is told: {told}"));
+    }
+    Failure::Told(connect_denial(config, user, database, denial))
 }
 
 fn database(config: &Config, arguments: &Explain) -> Result<String, Failure> {

@@ -86,7 +86,12 @@ pub(crate) fn knows(config: &Config, user: &str) -> bool {
 }
 
 /// The operator who asks may know which users and databases there are; a client is told less.
-fn connect_denial(config: &Config, user: &str, database: &str, denial: &ConnectDenial) -> String {
+pub(crate) fn connect_denial(
+    config: &Config,
+    user: &str,
+    database: &str,
+    denial: &ConnectDenial,
+) -> String {
     if !knows(config, user) {
         return format!("connect: no user `{user}` in the policy");
     }

@@ -75,6 +75,8 @@ pub enum Event<'a> {
         user: &'a str,
         /// The database name that they used.
         database: &'a str,
+        /// The [`Layer`](pgcordon_rewrite::Layer) that refused.
+        layer: &'static str,
         /// [`Refusal::code`](pgcordon_rewrite::Refusal::code).
         code: &'static str,
         /// What was refused, by name; no literal.
@@ -186,8 +188,8 @@ pub(crate) fn emit(event: &Event<'_>) {
         }
         Event::NotConnected { user, peer, reason } => info!(user, peer, reason, "not connected"),
         Event::Disconnected { user, reason } => info!(user, reason, "disconnected"),
-        Event::Refused { id, user, database, code, reason } => {
-            warn!(target: "pgcordon::audit", %id, user, database, code, reason, "refused");
+        Event::Refused { id, user, database, layer, code, reason } => {
+            warn!(target: "pgcordon::audit", %id, user, database, layer, code, reason, "refused");
         }
         Event::Bypassed { user, database, kinds, text_hash } => {
             let text_hash = format!("{text_hash:016x}");

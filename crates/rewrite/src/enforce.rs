@@ -7,7 +7,7 @@
 //! - A principal with bypass is the only one whose statements are not rewritten; they are still read.
 //! - What is not planned here is refused: there is no arm that lets a statement through.
 
-use pgcordon_policy::{Denial, StatementGrant};
+use pgcordon_policy::StatementGrant;
 use pgcordon_sql::analyze::{
     self, Analysis, Carrier, Discard, Kind, Names, Outline, Statement, Utility, WriteKind,
 };
@@ -16,11 +16,12 @@ use pgcordon_sql::splice::{Edit, qualified};
 
 use crate::cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
 use crate::copy::Copier;
+use crate::layers::{self, LayerAnswer};
 use crate::lens::PolicyLens;
 use crate::plan::{Draft, Guard, Mark, Piece, Plan};
 use crate::read::Reader;
 use crate::write::Writer;
-use crate::{Context, LayerAnswer, Refusal, settings, verify};
+use crate::{Context, Refusal, settings, verify};
 
 /// Decides on a text of any number of statements (simple protocol), or of one (extended).
 ///
@@ -35,7 +36,7 @@ pub fn enforce(text: &str, context: Context<'_>) -> Result<Cleared, Refusal> {
 pub fn explain(text: &str, context: Context<'_>) -> (Vec<LayerAnswer>, Result<Cleared, Refusal>) {
     let lens = PolicyLens::new(context);
     let result = decide(text, context, &lens);
-    (layers(context, &lens, &result), result)
+    (layers::answers(context, &lens, &result), result)
 }
 
 fn decide(text: &str, context: Context<'_>, lens: &PolicyLens<'_>) -> Result<Cleared, Refusal> {
@@ -394,45 +395,4 @@ fn refusal(error: analyze::Error) -> Refusal {
         Error::Operator { name, offset } => Refusal::OperatorDenied { name, offset },
         Error::Limit { what } => Refusal::Limit { what },
     }
-}
-
-fn layers(
-    context: Context<'_>,
-    lens: &PolicyLens<'_>,
-    result: &Result<Cleared, Refusal>,
-) -> Vec<LayerAnswer> {
-    let principal = context.principal;
-    let mut layers = vec![LayerAnswer {
-        layer: "connect",
-        answer: format!("{} may use database {}", principal.name, context.database),
-    }];
-    if principal.bypass {
-        layers.push(LayerAnswer { layer: "dataset", answer: "bypass: no rule applies".to_owned() });
-        return layers;
-    }
-    for (relation, command, answer) in lens.answers() {
-        let relation = context.snapshot.relation(relation);
-        let what = format!("{command:?} on {}.{}", relation.schema, relation.name);
-        let dataset = match &*answer {
-            Ok(decision) => format!("{what}: granted by {}", decision.rules.join(", ")),
-            Err(Denial::NoRule) => format!("{what}: no rule, so it does not exist"),
-            Err(denial) => format!("{what}: {denial}"),
-        };
-        layers.push(LayerAnswer { layer: "dataset", answer: dataset });
-        if let Ok(decision) = &*answer {
-            let mut row = Draft::default();
-            crate::read::Row::Ours.filter(&decision.using, &mut row.text);
-            let answer = format!("{what}: rows {}", row.text);
-            layers.push(LayerAnswer { layer: "row", answer });
-        }
-    }
-    for rule in lens.queries() {
-        layers.push(LayerAnswer { layer: "query", answer: format!("rule `{rule}`: allowed") });
-    }
-    let query = match result {
-        Ok(_) => "allowed".to_owned(),
-        Err(refusal) => format!("refused: {refusal}"),
-    };
-    layers.push(LayerAnswer { layer: "query", answer: query });
-    layers
 }

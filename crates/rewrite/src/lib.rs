@@ -13,6 +13,7 @@ mod enforce;
 mod export;
 mod insert;
 mod known;
+mod layers;
 mod lens;
 mod mark;
 mod merge;
@@ -42,6 +43,7 @@ pub use cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, State
 pub use enforce::{enforce, explain};
 pub use export::{Export, ExportRequest, export_sql};
 pub use known::{Known, Names};
+pub use layers::{Layer, LayerAnswer};
 pub use mark::{Mark, Violation};
 pub use parameter::Parameterised;
 pub use refusal::{ClientMessage, Refusal};
@@ -70,13 +72,4 @@ pub struct Context<'a> {
     pub parameter_types: &'a [u32],
     /// Longest statement that is read, in bytes.
     pub max_statement_bytes: usize,
-}
-
-/// One line of `pgcordon explain`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LayerAnswer {
-    /// `connect`, `dataset`, `query` or `row`.
-    pub layer: &'static str,
-    /// For example `select on public.orders: rules "own region"`.
-    pub answer: String,
 }

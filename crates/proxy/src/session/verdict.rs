@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pgcordon_policy::{ConnectDenial, Policy, Principal};
-use pgcordon_rewrite::{Cleared, Context, Mark, Refusal, enforce};
+use pgcordon_rewrite::{Cleared, Context, Layer, Mark, Refusal, enforce};
 use pgcordon_sql::catalog::Snapshot;
 use tokio::sync::Semaphore;
 
@@ -227,18 +227,30 @@ impl Who {
                 )
             }
         };
-        let (code, reason) = match refused {
-            Refused::Refusal(refusal) => (refusal.code(), reason(refusal)),
-            Refused::Panic => ("panic", String::new()),
+        let (layer, code, reason) = match refused {
+            Refused::Refusal(refusal) => (refusal.layer(), refusal.code(), reason(refusal)),
+            Refused::Panic => (Layer::Query, "panic", String::new()),
         };
-        self.refused(code, &reason, report)
+        self.refused_by(layer, code, &reason, report)
+    }
+
+    /// A refusal that no decision on relations is behind.
+    pub(super) fn refused(&self, code: &'static str, reason: &str, report: Report) -> Report {
+        self.refused_by(Layer::Query, code, reason, report)
     }
 
     /// Gives a refusal its id, for the client and for the audit trail.
-    pub(super) fn refused(&self, code: &'static str, reason: &str, mut report: Report) -> Report {
+    fn refused_by(
+        &self,
+        layer: Layer,
+        code: &'static str,
+        reason: &str,
+        mut report: Report,
+    ) -> Report {
         let id = RefusalId::new();
         let (user, database) = (self.user(), self.principal.database.as_str());
-        emit(&Event::Refused { id, user, database, code, reason });
+        let layer = layer.name();
+        emit(&Event::Refused { id, user, database, layer, code, reason });
         if !report.detail.is_empty() {
             report.detail.push(' ');
         }
