@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Show what each layer answers to a statement, and what PostgreSQL would get; runs nothing
     Explain(Explain),
+    /// Run the tests of the policy against the databases; exits with 1 if one fails, 2 if they cannot be run
+    Test(Test),
     /// Print the policy of one database as PostgreSQL's own roles, privileges, row policies and views
     ExportSql(ExportSql),
 }
@@ -101,6 +103,34 @@ pub(crate) struct Explain {
     pub(crate) sql: String,
 }
 
+/// Options of `test`.
+#[derive(Args, Debug)]
+pub(crate) struct Test {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// Where tests run that do not say `database` [default: the only one that the person may use]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+
+    /// Only tests whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+
+    /// Only tests of this person
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: Option<String>,
+
+    /// Write the outcome as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// More files with `tests:`, besides those in the policy
+    #[arg(value_name = "FILES")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
 /// Options of `export-sql`.
 #[derive(Args, Debug)]
 pub(crate) struct ExportSql {
@@ -147,6 +177,8 @@ mod tests {
             "pgcordon explain --config a.yaml --as rita",
             Err(ErrorKind::MissingRequiredArgument),
         );
+        check("pgcordon test --config a.yaml b.yaml c.yaml --as rita --junit out.xml", Ok(()));
+        check("pgcordon test b.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon export-sql --config a.yaml --database shop --passwords", Ok(()));
         check("pgcordon export-sql --config a.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon password hunter2", Err(ErrorKind::UnknownArgument));

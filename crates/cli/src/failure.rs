@@ -3,9 +3,11 @@
 //! Invariants:
 //! - A message never holds a password.
 
+use std::process::ExitCode;
+
 use pgcordon_policy::Mistake;
 
-/// Why a command did not do what was asked. Every variant ends the process with exit code 1.
+/// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The operating system did not do something.
@@ -36,12 +38,28 @@ pub(crate) enum Failure {
         /// What the server or the connection said.
         source: tokio_postgres::Error,
     },
+    /// Tests that cannot be run: neither passed nor failed.
+    #[error("{0}")]
+    Unable(Box<Self>),
     /// Ctrl-C or SIGTERM before the work was done.
     #[error("stopped")]
     Stopped,
 }
 
 impl Failure {
+    /// What the process ends with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Unable(_) => ExitCode::from(2),
+            Self::Io { .. }
+            | Self::Mistakes(_)
+            | Self::Told(_)
+            | Self::NoServer
+            | Self::Client { .. }
+            | Self::Stopped => ExitCode::FAILURE,
+        }
+    }
+
     /// For `map_err`.
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let doing = doing.into();

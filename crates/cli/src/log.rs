@@ -25,8 +25,8 @@ pub(crate) fn start(arguments: &Arguments) -> Result<(), Failure> {
 fn usual(command: &Command) -> &'static str {
     match command {
         Command::Serve(_) => "info",
-        // The tour is refused on purpose; its log lines would repeat what it prints.
-        Command::Demo(_) => "error",
+        // What is refused on purpose would be told twice.
+        Command::Demo(_) | Command::Test(_) => "error",
         Command::Password | Command::Check(_) | Command::ExportSql(_) | Command::Explain(_) => {
             "warn"
         }

@@ -1,7 +1,8 @@
 //! The binary `pgcordon`.
 //!
 //! In:  a command line.
-//! Out: exit code 0 when the command did what was asked, 1 when it found or met trouble, 2 for wrong usage.
+//! Out: exit code 0 when the command did what was asked, 1 when it found or met trouble, 2 for wrong usage and for tests
+//!      that cannot be run.
 //!
 //! Invariants:
 //! - Answers go to stdout, log lines and troubles to stderr.
@@ -18,6 +19,7 @@ mod password;
 mod serve;
 mod sight;
 mod stop;
+mod testing;
 
 use std::process::ExitCode;
 
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             console::trouble(&failure);
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }
@@ -45,6 +47,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(demo) => runtime()?.block_on(demo::run(&demo)),
         Command::Check(check) => runtime()?.block_on(check::run(&check)),
         Command::ExportSql(export) => runtime()?.block_on(export::run(&export)),
+        Command::Test(test) => runtime()?.block_on(testing::run(&test)),
         Command::Explain(explain) => runtime()?.block_on(explain::run(&explain)),
     }
 }

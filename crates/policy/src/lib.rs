@@ -13,8 +13,8 @@
 //! # The language, as far as it is built
 //!
 //! Sections: `attributes`, `roles`, `groups`, `users`, `databases`, `masks`, `tables`, `functions`, `limits`,
-//! `queries`. They may be spread over files; a name may be defined once. Keys of the language that are not built yet
-//! (`tests`, `attributes_query`) are refused.
+//! `queries`, `tests`. They may be spread over files; a name may be defined once. Keys of the language that are not
+//! built yet (`attributes_query`) are refused.
 //!
 //! - **Names are the catalog's names, exactly**; nothing folds case. `orders` is `public.orders`. Double quotes
 //!   are needed only where a part holds a dot, a star or a quote: `public."odd.name"`.
@@ -72,6 +72,7 @@ mod query;
 mod reach;
 mod rule;
 mod sections;
+mod testing;
 pub mod yaml;
 
 pub use bind::query::{QueryDenial, StatementPart};
@@ -89,3 +90,4 @@ pub use pooling::PoolMode;
 pub use principal::{ConnectDenial, Principal};
 pub use provenance::{Origin, Provenance};
 pub use query::QueryCommand;
+pub use testing::{Expected, ExpectedRows, TestCase};

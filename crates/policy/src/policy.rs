@@ -24,6 +24,7 @@ use crate::query::{self, QueryRule};
 use crate::reach::Reach;
 use crate::rule::{RuleReader, TableRules};
 use crate::sections::{Section, Sections};
+use crate::testing::{TestCase, TestReader};
 use crate::yaml;
 
 /// The policy of all files.
@@ -38,6 +39,7 @@ pub struct Policy {
     notes: Vec<Mistake>,
     /// What it speaks of by name.
     pub(crate) reach: Arc<Reach>,
+    tests: Vec<TestCase>,
 }
 
 /// Reads a policy.
@@ -80,8 +82,11 @@ pub fn load(sources: &[Source], foreign_sections: &[&str]) -> Result<Policy, Vec
     let scopes = scopes.map(|list| list.iter().map(|(pattern, _)| pattern.clone()).collect());
     let scopes = scopes.chain(queries.iter().filter_map(QueryRule::relations));
     let reach = Arc::new(Reach::of(&tables, scopes.collect()));
+    let reader = TestReader { people: &people, databases: &databases };
+    let tests = reader.read(&sections.take_list("tests"), &mut report);
     let notes = report.take_notes();
-    let policy = Policy { people, databases, tables, functions, queries, reach, limits, notes };
+    let policy =
+        Policy { people, databases, tables, functions, queries, reach, limits, tests, notes };
     if report.is_empty() { Ok(policy) } else { Err(report.finish()) }
 }
 
@@ -132,6 +137,20 @@ impl Policy {
     #[must_use]
     pub fn database(&self, name: &str) -> Option<&Database> {
         self.databases.get(name)
+    }
+
+    /// The tests of all files, in their order.
+    #[must_use]
+    pub fn tests(&self) -> &[TestCase] {
+        &self.tests
+    }
+
+    /// Reads tests about this policy from a file of their own.
+    ///
+    /// # Errors
+    /// Every [`Mistake`] of the file.
+    pub fn read_tests(&self, source: &Source) -> Result<Vec<TestCase>, Vec<Mistake>> {
+        TestReader { people: &self.people, databases: &self.databases }.file(source)
     }
 
     /// The names of all users.

@@ -17,7 +17,7 @@ pub(crate) const SECTIONS: [&str; 8] =
     ["attributes", "roles", "groups", "users", "databases", "masks", "tables", "functions"];
 
 /// Sections that are lists.
-pub(crate) const LISTS: [&str; 2] = ["limits", "queries"];
+pub(crate) const LISTS: [&str; 3] = ["limits", "queries", "tests"];
 
 /// The entries of one section, of all files.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,7 @@
 //! Everything that waits: listening, TLS, authentication, sessions, pools, catalog loading, reload.
 //!
 //! In:  a [`Config`].
-//! Out: [`serve`], and what `check` and `explain` need of a live database ([`load_snapshot`]).
+//! Out: [`serve`], sessions for this process itself ([`Inside`]), and what `check` and `explain` need of a live database ([`load_snapshot`]).
 //!
 //! Invariants:
 //! - Statement text goes upstream only as [`Cleared`](pgcordon_rewrite::Cleared), or as one of the proxy's own few
@@ -38,6 +38,6 @@ pub use catalog::{CatalogError, Loaded, load_snapshot, read_snapshot};
 pub use clock::now;
 pub use config::{Config, LimitsConfig, Secret, TlsConfig, UpstreamConfig};
 pub use event::{Event, RefusalId};
-pub use server::{ServeError, Server, describe, serve, that_count};
+pub use server::{Inside, ServeError, Server, describe, serve, that_count};
 pub use tls::{SslMode, TlsError};
 pub use upstream::UpstreamError;

@@ -8,6 +8,7 @@
 //! - The number of connections is bounded; each step before the session has a deadline.
 //! - Every task is joined before [`Server::run`] returns.
 
+mod inside;
 mod login;
 mod seats;
 mod worker;
@@ -33,6 +34,7 @@ use crate::config::Config;
 use crate::event::{Event, emit};
 use crate::state::{Database, State, client_names};
 use crate::tls::TlsError;
+pub use inside::Inside;
 use seats::Seats;
 use worker::Workers;
 

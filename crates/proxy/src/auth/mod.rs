@@ -12,8 +12,8 @@
 //! | what else is known of them | [`query`] | refused |
 //!
 //! Invariants:
-//! - AuthenticationOk is written here only, after [`Attempt::settle`] has admitted the proof, or for a visitor, who is
-//!   nobody.
+//! - AuthenticationOk is written here only: after [`Attempt::settle`] has admitted the proof, for a visitor, who is nobody,
+//!   or for a session of this process's own ([`vouched`]).
 //! - The name that a proof is for must be the name that the client asked for.
 //! - A password or token is neither logged nor part of any error.
 
@@ -247,6 +247,20 @@ impl AuthError {
         };
         Report::fatal(sqlstate, message)
     }
+}
+
+/// Lets a session of this process's own in, for `pgcordon test`: its caller vouches for the person. What else is known of
+/// them is looked up as for everybody.
+pub(crate) async fn vouched(
+    ways: &Ways,
+    policy: &Policy,
+    user: &str,
+    link: &mut Link,
+) -> Result<Proven, AuthError> {
+    let mut identity = Identity::named(user);
+    ways.look_up(&mut identity, policy).await?;
+    put(&mut link.outbound, b'R', |body| body.put_i32(0));
+    Ok(Proven { identity, until: None, way: "vouched" })
 }
 
 impl Attempt<'_> {

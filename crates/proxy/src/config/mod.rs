@@ -40,6 +40,7 @@ const POLICY_SECTIONS: &[&str] = &[
     "tables",
     "functions",
     "queries",
+    "tests",
 ];
 
 /// A password of ours. Never shown.

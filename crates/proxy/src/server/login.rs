@@ -49,11 +49,11 @@ async fn reject(mut link: Link, report: &Report) {
 }
 
 /// Why there is no session.
-struct Denied {
-    link: Link,
-    user: String,
-    report: Option<Report>,
-    reason: String,
+pub(super) struct Denied {
+    pub(super) link: Link,
+    pub(super) user: String,
+    pub(super) report: Option<Report>,
+    pub(super) reason: String,
 }
 
 impl Denied {
@@ -105,7 +105,7 @@ async fn start(
     None
 }
 
-async fn deny(denied: Denied, peer: &str) {
+pub(super) async fn deny(denied: Denied, peer: &str) {
     let Denied { link, user, report, reason } = denied;
     emit(&Event::NotConnected { user: &user, peer, reason: &reason });
     if let Some(report) = report {
@@ -114,12 +114,12 @@ async fn deny(denied: Denied, peer: &str) {
 }
 
 /// Somebody authenticated, who has no session yet.
-struct Arrived {
-    link: Link,
-    startup: Box<Startup>,
-    proven: Proven,
+pub(super) struct Arrived {
+    pub(super) link: Link,
+    pub(super) startup: Box<Startup>,
+    pub(super) proven: Proven,
     /// The database that they asked for, or that they land in.
-    database: String,
+    pub(super) database: String,
 }
 
 /// Startup, TLS and proof, all within one deadline. `None` for a cancel request.
@@ -168,7 +168,7 @@ async fn authenticated(
     }
 }
 
-fn too_slow(link: Link, user: &str) -> Denied {
+pub(super) fn too_slow(link: Link, user: &str) -> Denied {
     Denied {
         link,
         user: user.to_owned(),
@@ -177,7 +177,7 @@ fn too_slow(link: Link, user: &str) -> Denied {
     }
 }
 
-fn not_started(link: Link, error: &StartupError) -> Denied {
+pub(super) fn not_started(link: Link, error: &StartupError) -> Denied {
     let report = match error {
         StartupError::Rejected(report) => Some(report.clone()),
         StartupError::Ahead => {
@@ -189,7 +189,7 @@ fn not_started(link: Link, error: &StartupError) -> Denied {
 }
 
 /// The connect layer, the user's seat, an upstream connection, the greeting.
-async fn session(
+pub(super) async fn session(
     shared: &Shared,
     arrived: Arrived,
     peer: &str,
