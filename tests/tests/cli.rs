@@ -194,6 +194,25 @@ fn explain_says_which_layer_refuses() {
     assert!(layers.iter().all(|line| !line.contains("refused")), "{said}");
 }
 
+/// The matrix of the demo on a real server is the reviewed one, to the letter.
+#[test]
+fn matrix_prints_what_was_reviewed() {
+    let cluster = databases();
+    let root = e2e::repository();
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect(path);
+    cluster.load("demo", &[&read("config/demo/shop.sql")]);
+    let policy = read("config/demo/policy.yaml").replace("upstream: warehouse", "upstream: main");
+    let policy = policy.replace("dbname: shop", "dbname: demo");
+    let (code, said) = run("matrix", cluster.port(), &policy, &["--database", "shop"]);
+    assert_eq!(code, Some(0), "{said}");
+    let snapshot = read("crates/rewrite/tests/snapshots/matrix__matrix_of_demo.snap");
+    let reviewed = snapshot.splitn(3, "---\n").nth(2).expect("a head between two rules");
+    assert_eq!(said.trim_end(), reviewed.trim_end());
+    let (code, said) = run("matrix", cluster.port(), &policy, &["--database", "nowhere"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no database `nowhere`"), "{said}");
+}
+
 #[test]
 fn a_verifier_made_by_password_logs_in() {
     let mut child = Command::new(binary())

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Run the tests of the policy against the databases; exits with 1 if one fails, 2 if they cannot be run
     Test(Test),
+    /// Print who may see what of one database: role by role, table by table, command by command
+    Matrix(Matrix),
     /// Print the policy of one database as PostgreSQL's own roles, privileges, row policies and views
     ExportSql(ExportSql),
 }
@@ -131,6 +133,18 @@ pub(crate) struct Test {
     pub(crate) files: Vec<PathBuf>,
 }
 
+/// Options of `matrix`.
+#[derive(Args, Debug)]
+pub(crate) struct Matrix {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// The database name that clients connect with
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: String,
+}
+
 /// Options of `export-sql`.
 #[derive(Args, Debug)]
 pub(crate) struct ExportSql {
@@ -178,6 +192,8 @@ mod tests {
             Err(ErrorKind::MissingRequiredArgument),
         );
         check("pgcordon test --config a.yaml b.yaml c.yaml --as rita --junit out.xml", Ok(()));
+        check("pgcordon matrix --config a.yaml --database shop", Ok(()));
+        check("pgcordon matrix --config a.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon test b.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon export-sql --config a.yaml --database shop --passwords", Ok(()));
         check("pgcordon export-sql --config a.yaml", Err(ErrorKind::MissingRequiredArgument));

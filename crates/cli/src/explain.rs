@@ -67,13 +67,18 @@ fn not_connected(config: &Config, user: &str, database: &str, denial: &ConnectDe
         tell(layer, &if refused { format!("refused: {denial}") } else { "not asked".to_owned() });
     }
     console::line("");
-    if knows(config, user) {
-        let told = format!("42501 permission denied for database \"{database}\"");
-        console::line(format_args!("The client is told: {told}"));
-    } else {
-        let told = format!("28P01 password authentication failed for user \"{user}\"");
-        console::line(format_args!("The client is told: {told}"));
-    }
+    let told = match denial {
+        _ if !knows(config, user) => {
+            format!("28P01 password authentication failed for user \"{user}\"")
+        }
+        ConnectDenial::UnknownDatabase | ConnectDenial::NotAllowed { .. } => {
+            format!("42501 permission denied for database \"{database}\"")
+        }
+        ConnectDenial::BadAttribute { name, problem } => {
+            format!("42501 your attribute \"{name}\" {problem}")
+        }
+    };
+    console::line(format_args!("The client is told: {told}"));
     Failure::Told(connect_denial(config, user, database, denial))
 }
 

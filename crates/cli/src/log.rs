@@ -27,8 +27,10 @@ fn usual(command: &Command) -> &'static str {
         Command::Serve(_) => "info",
         // What is refused on purpose would be told twice.
         Command::Demo(_) | Command::Test(_) => "error",
-        Command::Password | Command::Check(_) | Command::ExportSql(_) | Command::Explain(_) => {
-            "warn"
-        }
+        Command::Password
+        | Command::Check(_)
+        | Command::ExportSql(_)
+        | Command::Matrix(_)
+        | Command::Explain(_) => "warn",
     }
 }

@@ -15,6 +15,7 @@ mod explain;
 mod export;
 mod failure;
 mod log;
+mod matrix;
 mod password;
 mod serve;
 mod sight;
@@ -47,6 +48,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(demo) => runtime()?.block_on(demo::run(&demo)),
         Command::Check(check) => runtime()?.block_on(check::run(&check)),
         Command::ExportSql(export) => runtime()?.block_on(export::run(&export)),
+        Command::Matrix(matrix) => runtime()?.block_on(matrix::run(&matrix)),
         Command::Test(test) => runtime()?.block_on(testing::run(&test)),
         Command::Explain(explain) => runtime()?.block_on(explain::run(&explain)),
     }

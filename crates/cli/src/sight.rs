@@ -1,4 +1,4 @@
-//! What one person may see of one database: the values that `enforce` needs, without a session.
+//! What one person may see of one database, or everybody: the values that `enforce` needs, without a session.
 //!
 //! In:  a configuration, a user, a database name.
 //! Out: a [`Sight`], from which `explain` and the tour ask the real enforcement path.
@@ -6,6 +6,7 @@
 //! Invariants:
 //! - The same policy, catalog loader and `enforce` as a session's; nothing is decided here.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use pgcordon_policy::{BoundPolicy, ConnectDenial, Identity, Principal};
@@ -69,6 +70,36 @@ impl Sight {
             parameter_types: &[],
             max_statement_bytes: self.max_statement_bytes,
         }
+    }
+}
+
+/// A policy and one of its databases, without anybody's eyes.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) config: Config,
+    pub(crate) upstream: Arc<UpstreamConfig>,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) bound: BoundPolicy,
+}
+
+impl Whole {
+    /// Reads the catalog and binds the policy to it; a rule that does not fit is a failure.
+    pub(crate) async fn open(path: &Path, database: &str) -> Result<Self, Failure> {
+        let config = Config::load(path)?;
+        let entry = config
+            .policy
+            .database(database)
+            .ok_or_else(|| Failure::Told(format!("no database `{database}` in the policy")))?;
+        let upstream = upstream(&config, &entry.upstream)?.clone();
+        let loaded = load_snapshot(&upstream, &entry.dbname).await.map_err(|error| {
+            let (place, why) = (&upstream.name, describe(&error));
+            Failure::Told(format!("catalog of `{}` on upstream `{place}`: {why}", entry.dbname))
+        })?;
+        let (bound, mistakes) = config.policy.bind(&loaded.snapshot, &[database], now());
+        if !mistakes.is_empty() {
+            return Err(Failure::from(mistakes));
+        }
+        Ok(Self { upstream, snapshot: loaded.snapshot, bound, config })
     }
 }
 

@@ -7,6 +7,8 @@
 //! - Nothing here looks at a clock.
 //! - A date means all of that day, in UTC.
 
+use std::fmt;
+
 use crate::attribute::{Base, canonical};
 use crate::mistake::{MistakeKind, Report};
 use crate::yaml::Node;
@@ -47,6 +49,22 @@ impl Moment {
     }
 }
 
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The way of `day`, backwards: eras of 400 years, years that begin in March.
+        let (days, clock) = (self.0.div_euclid(DAY) + 719_468, self.0.rem_euclid(DAY));
+        let (era, rest) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year = (rest - rest / 1_460 + rest / 36_524 - rest / 146_096) / 365;
+        let of_year = rest - (365 * year + year / 4 - year / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let (year, month) =
+            (era * 400 + year + month / 10, if month < 10 { month + 3 } else { month - 9 });
+        let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+        write!(formatter, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
 /// The days from 1970-01-01 to the date at the start of a text.
 fn day(text: &str) -> Option<i64> {
     let number = |from: usize, length: usize| text.get(from..from + length)?.parse::<i64>().ok();
@@ -73,6 +91,19 @@ pub(crate) fn read(node: Option<&Node>, report: &mut Report) -> Option<Moment> {
 #[cfg(test)]
 mod tests {
     use super::Moment;
+
+    #[test]
+    fn a_moment_is_printed_as_it_is_read() {
+        for text in
+            ["1970-01-01", "2000-02-29", "2027-01-31", "2027-02-28", "2100-03-01", "1969-12-31"]
+        {
+            let day = Moment::parse(text).expect("a date").unix_seconds();
+            let start = Moment::from_unix_seconds(day - super::DAY);
+            assert_eq!(start.to_string(), format!("{text} 00:00:00Z"));
+        }
+        let moment = Moment::parse("2027-01-31 08:30:05+02:00").expect("a timestamp");
+        assert_eq!(moment.to_string(), "2027-01-31 06:30:05Z");
+    }
 
     #[test]
     fn dates_end_with_their_day_and_timestamps_have_a_zone() {

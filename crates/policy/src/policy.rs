@@ -31,15 +31,15 @@ use crate::yaml;
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) people: People,
-    databases: BTreeMap<String, Database>,
+    pub(crate) databases: BTreeMap<String, Database>,
     pub(crate) tables: Vec<TableRules>,
     pub(crate) functions: BTreeMap<QualifiedName, Place>,
     pub(crate) queries: Vec<QueryRule>,
-    limits: Vec<LimitRule>,
-    notes: Vec<Mistake>,
+    pub(crate) limits: Vec<LimitRule>,
+    pub(crate) notes: Vec<Mistake>,
+    pub(crate) tests: Vec<TestCase>,
     /// What it speaks of by name.
     pub(crate) reach: Arc<Reach>,
-    tests: Vec<TestCase>,
 }
 
 /// Reads a policy.

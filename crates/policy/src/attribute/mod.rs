@@ -70,6 +70,12 @@ impl AttributeType {
         Some(Self { base: *base, list })
     }
 
+    /// An SQL constant of that type which is NULL.
+    pub(crate) fn null(self) -> String {
+        let (_, _, sql) = self.base.row();
+        format!("NULL::{sql}{}", if self.list { "[]" } else { "" })
+    }
+
     /// The names of all types, for hints.
     pub(crate) fn names() -> String {
         let names: Vec<&str> = BASES.iter().map(|(_, name, _)| *name).collect();

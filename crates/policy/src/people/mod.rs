@@ -26,7 +26,7 @@ use crate::yaml::{Entry, Fields, Node};
 
 pub use acting::{ActDenial, Acting};
 pub(crate) use resolve::Person;
-pub(crate) use role::Role;
+pub(crate) use role::{Powers, Role};
 
 /// What groups and users have in common.
 #[derive(Clone, Debug, Default)]

@@ -50,7 +50,7 @@ pub(super) fn word(command: Command) -> &'static str {
 }
 
 /// Whether rules can be about it, and it is none of the views that an export made.
-pub(super) fn is_exported(relation: &Relation) -> bool {
+pub(crate) fn is_exported(relation: &Relation) -> bool {
     let readable = match relation.kind {
         RelationKind::Table
         | RelationKind::PartitionedTable

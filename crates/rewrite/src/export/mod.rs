@@ -25,6 +25,8 @@ mod relation;
 mod script;
 mod words;
 
+pub(crate) use access::is_exported;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use pgcordon_policy::{BoundPolicy, Database, Policy};

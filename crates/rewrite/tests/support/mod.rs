@@ -130,8 +130,13 @@ fn relation(line: &str, oid: u32, known: &[Relation]) -> Relation {
 
 /// The catalog of the cases.
 pub(crate) fn snapshot() -> Snapshot {
+    catalog(CATALOG, "name_up")
+}
+
+/// A catalog of such lines, and one function in `public`.
+pub(crate) fn catalog(lines: &str, function: &str) -> Snapshot {
     let mut relations: Vec<Relation> = Vec::new();
-    for (index, line) in CATALOG.lines().filter(|line| !line.is_empty()).enumerate() {
+    for (index, line) in lines.lines().filter(|line| !line.is_empty()).enumerate() {
         let oid = 20_000 + u32::try_from(index).expect("few lines");
         relations.push(relation(line, oid, &relations));
     }
@@ -144,7 +149,7 @@ pub(crate) fn snapshot() -> Snapshot {
         functions: vec![Function {
             oid: Oid(30_000),
             schema: "public".to_owned(),
-            name: "name_up".to_owned(),
+            name: function.to_owned(),
             kind: FunctionKind::Function,
             arguments: vec![Oid(20_000)],
             result: Oid(25),
