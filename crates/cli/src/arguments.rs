@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Show what each layer answers to a statement, and what PostgreSQL would get; runs nothing
     Explain(Explain),
+    /// Print who somebody is on a database: roles, groups and attributes, and where each comes from
+    Whoami(Whoami),
     /// Print the policy of one database as PostgreSQL's own roles, privileges, row policies and views
     ExportSql(ExportSql),
 }
@@ -101,6 +103,26 @@ pub(crate) struct Explain {
     pub(crate) sql: String,
 }
 
+/// Options of `whoami`.
+#[derive(Args, Debug)]
+pub(crate) struct Whoami {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// Who
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: String,
+
+    /// The service account or operator who acts for them
+    #[arg(long, value_name = "USER")]
+    pub(crate) by: Option<String>,
+
+    /// The database name that the client connects with [default: the only one that the user may use]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+}
+
 /// Options of `export-sql`.
 #[derive(Args, Debug)]
 pub(crate) struct ExportSql {
@@ -148,6 +170,8 @@ mod tests {
             Err(ErrorKind::MissingRequiredArgument),
         );
         check("pgcordon export-sql --config a.yaml --database shop --passwords", Ok(()));
+        check("pgcordon whoami --config a.yaml --as rita --by app --database shop", Ok(()));
+        check("pgcordon whoami --config a.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon export-sql --config a.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon password hunter2", Err(ErrorKind::UnknownArgument));
     }

@@ -6,18 +6,20 @@
 //! Invariants:
 //! - The statement is not run; only the catalog is read.
 
-use pgcordon_policy::Identity;
 use pgcordon_proxy::Config;
 
 use crate::arguments::Explain;
 use crate::console;
 use crate::failure::Failure;
-use crate::sight::{Sight, knows};
+use crate::sight::{Sight, only_database};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: &Explain) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
-    let database = database(&config, arguments)?;
+    let database = match &arguments.database {
+        Some(name) => name.clone(),
+        None => only_database(&config, &arguments.user)?,
+    };
     let sight = Sight::open(&config, &arguments.user, &database).await?;
     let connect = format!("{} may use {database} ({})", arguments.user, sight.target);
     console::line(layer("connect", &connect));
@@ -44,23 +46,4 @@ pub(crate) async fn run(arguments: &Explain) -> Result<(), Failure> {
 
 fn layer(name: &str, answer: &str) -> String {
     format!("{name:<8} {}", answer.replace('\n', "\n         "))
-}
-
-fn database(config: &Config, arguments: &Explain) -> Result<String, Failure> {
-    if let Some(name) = &arguments.database {
-        return Ok(name.clone());
-    }
-    let usable = config.policy.usable(&Identity::named(&arguments.user));
-    match usable.as_slice() {
-        [] if !knows(config, &arguments.user) => {
-            Err(Failure::Told(format!("connect: no user `{}` in the policy", arguments.user)))
-        }
-        [] => Err(Failure::Told(format!("connect: `{}` may use no database", arguments.user))),
-        [only] => Ok(only.clone()),
-        [..] => Err(Failure::Told(format!(
-            "`{}` may use several databases: say --database with one of {}",
-            arguments.user,
-            usable.join(", ")
-        ))),
-    }
 }

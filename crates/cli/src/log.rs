@@ -27,8 +27,10 @@ fn usual(command: &Command) -> &'static str {
         Command::Serve(_) => "info",
         // The tour is refused on purpose; its log lines would repeat what it prints.
         Command::Demo(_) => "error",
-        Command::Password | Command::Check(_) | Command::ExportSql(_) | Command::Explain(_) => {
-            "warn"
-        }
+        Command::Password
+        | Command::Check(_)
+        | Command::ExportSql(_)
+        | Command::Explain(_)
+        | Command::Whoami(_) => "warn",
     }
 }

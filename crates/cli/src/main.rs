@@ -18,6 +18,7 @@ mod password;
 mod serve;
 mod sight;
 mod stop;
+mod whoami;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Password => password::run(),
+        Command::Whoami(whoami) => whoami::run(&whoami),
         Command::Serve(serve) => runtime()?.block_on(serve::run(&serve)),
         Command::Demo(demo) => runtime()?.block_on(demo::run(&demo)),
         Command::Check(check) => runtime()?.block_on(check::run(&check)),

@@ -44,6 +44,8 @@ pub(crate) struct Judged {
     /// Running it may leave something in the connection that the proxy does not track: what a trigger or a function of
     /// the users' does, whether it succeeds or not; the last number of a sequence.
     pub(crate) leaves_traces: bool,
+    /// Running it may change rows, or something else that outlives it in the database.
+    pub(crate) changes_data: bool,
     /// Running it may change how literals are read. A trigger could as well: that is heard of when PostgreSQL is ready
     /// for the next query.
     pub(crate) sets: bool,
@@ -75,9 +77,12 @@ impl Judged {
         let leaves_traces = cleared.calls_foreign()
             || cleared.statements().iter().any(leaves_traces)
             || draws_numbers(cleared.sql());
+        let changes_data = cleared.calls_foreign()
+            || cleared.statements().iter().any(changes_data)
+            || draws_numbers(cleared.sql());
         let sets = cleared.calls_foreign() || cleared.statements().iter().any(sets);
         let again = AtomicBool::new(false);
-        Self { id, text, cleared, types, epoch, sharing, leaves_traces, sets, again }
+        Self { id, text, cleared, types, epoch, sharing, leaves_traces, changes_data, sets, again }
     }
 
     /// A text that runs but once: not to be shared.
@@ -138,7 +143,38 @@ fn draws_numbers(sql: &str) -> bool {
     lower.contains("nextval") || lower.contains("setval")
 }
 
+/// EXECUTE does what the statement does that it runs.
+fn changes_data(statement: &ClearedStatement) -> bool {
+    match statement.kind {
+        StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::Merge
+        | StatementKind::CopyIn
+        | StatementKind::Object
+        | StatementKind::Create
+        | StatementKind::Other => true,
+        StatementKind::Select
+        | StatementKind::CopyOut
+        | StatementKind::Transaction
+        | StatementKind::Set
+        | StatementKind::Show
+        | StatementKind::Deallocate
+        | StatementKind::Discard
+        | StatementKind::Declare
+        | StatementKind::Fetch
+        | StatementKind::Close
+        | StatementKind::Prepare
+        | StatementKind::Execute
+        | StatementKind::Explain => statement.writes,
+    }
+}
+
 fn leaves_traces(statement: &ClearedStatement) -> bool {
+    // A trigger may leave them, also behind WITH or COPY (query).
+    if statement.writes {
+        return true;
+    }
     match statement.kind {
         StatementKind::Select
         | StatementKind::CopyOut

@@ -16,7 +16,8 @@ use pgcordon_policy::ConnectDenial;
 use pgcordon_rewrite::{ClearedStatement, StatementKind};
 
 use super::names::{Form, Prepared, Slot};
-use super::pending::{Asks, Pending};
+use super::pending::{Asks, Pending, Stakes};
+use super::request;
 use super::{Batch, End, HIGH_WATER, Session};
 use crate::catalog;
 use crate::frame::{Frame, Step};
@@ -80,7 +81,11 @@ impl Session {
                     continue;
                 }
             }
-            match self.decoder.next(&mut self.client.inbound)? {
+            let next = match self.stash.take() {
+                Some(frame) => Step::Message(frame),
+                None => self.decoder.next(&mut self.client.inbound)?,
+            };
+            match next {
                 Step::NeedMore => return Ok(taken),
                 Step::TooLong(tag) => self.too_long(tag)?,
                 Step::Message(frame) => self.on_frame(&frame).await?,
@@ -97,7 +102,12 @@ impl Session {
         if self.queue.is_full() {
             return Gate::WaitFlushed;
         }
-        match self.decoder.peek(&mut self.client.inbound) {
+        let next = match &self.stash {
+            Some(_) if !self.queue.is_empty() => return Gate::WaitFlushed,
+            Some(frame) => Some(frame.tag),
+            None => self.decoder.peek(&mut self.client.inbound),
+        };
+        match next {
             None | Some(b'S' | b'H' | b'X') => Gate::Take,
             Some(b'd' | b'c' | b'f') => {
                 let may_copy = || self.who.is_bypass() || self.queue.has_copy();
@@ -106,7 +116,11 @@ impl Session {
             }
             Some(_) if matches!(self.batch, Batch::Failed { .. }) => Gate::Take,
             // A client that is slow with its message keeps nobody else waiting.
-            Some(_) if self.lease.is_none() && self.decoder.wants(&self.client.inbound) => {
+            Some(_)
+                if self.stash.is_none()
+                    && self.lease.is_none()
+                    && self.decoder.wants(&self.client.inbound) =>
+            {
                 Gate::Take
             }
             Some(_) if self.lease.is_none() => Gate::Hold,
@@ -161,7 +175,7 @@ impl Session {
 
     /// Makes PostgreSQL answer everything pending, without ending the batch.
     fn flush_upstream(&mut self) {
-        if !self.flushed {
+        if !self.flushed && self.lease.is_some() {
             self.wire().flush();
             self.flushed = true;
         }
@@ -170,10 +184,7 @@ impl Session {
     async fn on_frame(&mut self, frame: &Frame) -> Result<(), End> {
         match frame.tag {
             b'X' => Err(End::Terminated),
-            b'S' => {
-                self.on_sync();
-                Ok(())
-            }
+            b'S' => self.on_sync(),
             b'd' | b'c' | b'f' => {
                 self.on_copy_data(frame);
                 Ok(())
@@ -236,28 +247,44 @@ impl Session {
 
     async fn on_query(&mut self, frame: &Frame) -> Result<(), End> {
         let verdict = match message::read_query(&frame.body) {
+            Ok(_) if self.behalf.is_spent() => Err(super::act::spent()),
             Ok(text) => {
                 self.refresh_who()?;
-                if std::str::from_utf8(text).is_ok_and(|text| self.run_alike(text)) {
-                    return Ok(());
+                if let Ok(text) = std::str::from_utf8(text) {
+                    if let Some(parts) = request::read(text, self.who.max_statement_bytes) {
+                        // It changes what later statements mean: everything before it is answered first.
+                        if !self.queue.is_empty() {
+                            self.stash = Some(frame.clone());
+                            return Ok(());
+                        }
+                        return Box::pin(self.on_requests(text, &parts)).await;
+                    }
+                    if self.run_alike(text) {
+                        return Ok(());
+                    }
                 }
                 let before = self.batch;
                 let verdict = self.clear(text, &[]).await?;
                 self.end_renewal(before);
-                verdict.and_then(|prepared| self.admit_in_failed(prepared))
+                verdict.and_then(|prepared| self.admit_in_failed(prepared)).and_then(|prepared| {
+                    self.admit_for(&prepared)?;
+                    Ok(prepared)
+                })
             }
             Err(malformed) => Err(Report::error("08P01", malformed.to_string())),
         };
         match verdict {
-            Ok(prepared) => self.send_query(Arc::new(prepared)),
+            Ok(prepared) => self.send_query(Arc::new(prepared), None),
             Err(report) => self.refuse_simple(report),
         }
         Ok(())
     }
 
     /// A text that was sent before runs as a prepared statement: PostgreSQL has parsed and planned it already.
-    fn send_query(&mut self, prepared: Arc<Prepared>) {
+    /// `interlude` goes to the client behind the first statement's answer.
+    pub(super) fn send_query(&mut self, prepared: Arc<Prepared>, interlude: Option<BytesMut>) {
         let shared = self.batch == Batch::Closed
+            && interlude.is_none()
             && self.status != Status::Failed
             && self.is_shareable(&prepared)
             && prepared.judged.is_asked_again();
@@ -272,7 +299,7 @@ impl Session {
         self.wire().query(&prepared.cleared);
         self.batch = Batch::Closed;
         self.flushed = true;
-        self.push(Pending::Query { prepared, index: 0, shared: false });
+        self.push(Pending::Query { prepared, index: 0, shared: false, interlude });
     }
 
     /// In a failed transaction the search_path cannot be asked for. Once it has changed there, a text may end the
@@ -293,7 +320,10 @@ impl Session {
             self.has_set |= prepared.sets;
             self.unsettled |= self.has_set && prepared.may_set();
         }
-        self.queue.push(pending, self.path.is_touched() || self.who.private.is_some());
+        self.behalf.sent(&pending);
+        let touched =
+            self.path.is_touched() || self.who.private.is_some() || self.behalf.is_touched();
+        self.queue.push(pending, if touched { Stakes::High } else { Stakes::Low });
     }
 
     /// Judges a text with the newest policy and catalog.
@@ -323,11 +353,13 @@ impl Session {
         self.refresh_who()?;
         Ok(self.who.judge(&mut self.path, text, types).await.map(|judged| Prepared {
             judged,
+            principal: self.who.principal.clone(),
             path: self.path.generation(),
             form,
             slot: Slot::Own,
             links: HashMap::new(),
             sent: None,
+            ours: None,
         }))
     }
 
@@ -358,7 +390,7 @@ impl Session {
         self.lease.is_none() || !open
     }
 
-    fn refuse_simple(&mut self, report: Report) {
+    pub(super) fn refuse_simple(&mut self, report: Report) {
         if self.is_quiet() {
             let mut bytes = BytesMut::new();
             report.put(&mut bytes);
@@ -380,6 +412,7 @@ impl Session {
             let mut bytes = BytesMut::new();
             report.put(&mut bytes);
             self.push(Pending::Local(bytes));
+            self.behalf.failed();
             self.batch = Batch::Failed { upstream: false };
             return;
         }
@@ -391,11 +424,12 @@ impl Session {
         self.batch = Batch::Failed { upstream: true };
     }
 
-    fn on_sync(&mut self) {
+    fn on_sync(&mut self) -> Result<(), End> {
         if self.batch == (Batch::Failed { upstream: false }) || self.lease.is_none() {
             let mut bytes = BytesMut::new();
             self.status.put(&mut bytes);
             self.push(Pending::Local(bytes));
+            self.transaction_over()?;
         } else {
             self.wire().sync();
             // PostgreSQL ignores it while it waits for rows.
@@ -407,6 +441,7 @@ impl Session {
         if !self.copy_in {
             self.batch = Batch::Closed;
         }
+        Ok(())
     }
 
     /// Outside of COPY FROM STDIN it is ignored, as by PostgreSQL.

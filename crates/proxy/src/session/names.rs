@@ -13,9 +13,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pgcordon_policy::Principal;
 use pgcordon_rewrite::{ClearedStatement, Effect, Life, RowShape, Use};
 
 use super::alike::Sent;
+use super::request::Ours;
 use crate::judged::Judged;
 
 /// Most names in one session.
@@ -48,6 +50,8 @@ pub(super) enum Slot {
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
     pub(super) judged: Arc<Judged>,
+    /// Whose statement it is.
+    pub(super) principal: Arc<Principal>,
     /// Generation of the search_path.
     pub(super) path: u64,
     pub(super) form: Form,
@@ -56,6 +60,8 @@ pub(super) struct Prepared {
     pub(super) links: HashMap<usize, Arc<Prepared>>,
     /// The text for which it runs, if that is not its own.
     pub(super) sent: Option<Sent>,
+    /// It is for pgcordon itself, and nothing upstream.
+    pub(super) ours: Option<Arc<Ours>>,
 }
 
 impl Deref for Prepared {
@@ -278,7 +284,8 @@ mod tests {
     fn prepared(text: &str) -> Arc<Prepared> {
         let judged = Arc::new(Judged::new(text.into(), cleared(text), Bytes::new(), Epoch(1)));
         let (form, slot, links) = (Form::Text, Slot::Own, HashMap::new());
-        Arc::new(Prepared { judged, path: 1, form, slot, links, sent: None })
+        let (principal, sent, ours) = (Arc::default(), None, None);
+        Arc::new(Prepared { judged, principal, path: 1, form, slot, links, sent, ours })
     }
 
     fn check(names: &mut Names, name: &str, expected: Option<&str>) {

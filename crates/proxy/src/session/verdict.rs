@@ -13,13 +13,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use pgcordon_policy::{ConnectDenial, Policy, Principal};
+use pgcordon_policy::{Acting, ConnectDenial, Policy, Principal};
 use pgcordon_rewrite::{Cleared, Context, Mark, Refusal, enforce};
 use pgcordon_sql::catalog::Snapshot;
 use tokio::sync::Semaphore;
 
+use super::behalf::Whom;
 use super::path::SearchPath;
 use crate::event::{Event, RefusalId, emit};
+use crate::facts::{Fact, facts};
 use crate::judged::Judged;
 use crate::message::{Report, Severity};
 use crate::plans::Key;
@@ -31,7 +33,12 @@ pub(super) const LONG: usize = 8 * 1024;
 /// A person connected to a database.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
+    /// As whom statements are judged.
     pub(crate) principal: Arc<Principal>,
+    /// Whoever logged in.
+    pub(crate) login: Arc<Principal>,
+    /// How `login` runs statements as `principal`; `None` for themselves.
+    pub(crate) acting: Option<Acting>,
     pub(crate) database: Arc<Database>,
     pub(crate) state: Arc<State>,
     /// The state is this session's own: its open transaction has changed the catalog, which nobody else sees yet. Holds
@@ -59,7 +66,18 @@ impl Who {
         self.principal.bypass
     }
 
-    /// Takes the newest state. The person may have other roles in it, or none at all.
+    /// Whether whoever logged in looks at what the person would see, and changes nothing.
+    pub(super) fn is_viewing(&self) -> bool {
+        self.acting == Some(Acting::Viewing)
+    }
+
+    /// Whoever logged in, where that is somebody else.
+    pub(crate) fn by(&self) -> Option<&str> {
+        self.acting.map(|_| self.login.name.as_str())
+    }
+
+    /// Takes the newest state. The person may have other roles in it, or none at all; and whoever logged in may act for
+    /// them no more.
     pub(super) fn refresh(&mut self) -> Result<bool, ConnectDenial> {
         if self.database.is_newest(&self.state) {
             return Ok(false);
@@ -71,7 +89,17 @@ impl Who {
             }
             state = self.bound(&state.policy, &self.state.snapshot);
         }
-        self.principal = state.principal(&self.principal.identity, &self.principal.database)?;
+        self.login = state.principal(&self.login.identity, &self.login.database)?;
+        self.principal = match self.acting {
+            None => self.login.clone(),
+            Some(_) => {
+                let person = &self.principal.identity;
+                let acting = state.policy.may_act_as(&self.login.identity, person);
+                let denied = |_| ConnectDenial::NotAllowed { usable: Vec::new() };
+                self.acting = Some(acting.map_err(denied)?);
+                state.principal(person, &self.login.database)?
+            }
+        };
         self.state = state;
         Ok(true)
     }
@@ -91,6 +119,26 @@ impl Who {
     /// Whether somebody else has changed the catalog since the session's own look at it.
     pub(super) fn is_outdated(&self) -> bool {
         self.private.as_ref().is_some_and(|shared| !self.database.is_newest(shared))
+    }
+
+    /// As whom statements for that person are judged; or why whoever logged in may not act for them on this database.
+    pub(super) fn standing_for(
+        &self,
+        whom: &Whom,
+    ) -> Result<(Arc<Principal>, Option<Acting>), String> {
+        let person = match whom {
+            Whom::Login => return Ok((self.login.clone(), None)),
+            Whom::Person(person) => person,
+        };
+        let acting = self.state.policy.may_act_as(&self.login.identity, person);
+        let acting = acting.map_err(|denial| denial.to_string())?;
+        let principal = self.state.principal(person, &self.login.database);
+        Ok((principal.map_err(|denial| denial.to_string())?, Some(acting)))
+    }
+
+    /// Who the person is, and where that comes from.
+    pub(super) fn facts(&self) -> Vec<Fact> {
+        facts(&self.state.policy, &self.principal, self.acting)
     }
 
     /// Judges a text; a relation or column that nobody knows may be newer than the snapshot.
@@ -237,8 +285,8 @@ impl Who {
     /// Gives a refusal its id, for the client and for the audit trail.
     pub(super) fn refused(&self, code: &'static str, reason: &str, mut report: Report) -> Report {
         let id = RefusalId::new();
-        let (user, database) = (self.user(), self.principal.database.as_str());
-        emit(&Event::Refused { id, user, database, code, reason });
+        let (user, by, database) = (self.user(), self.by(), self.principal.database.as_str());
+        emit(&Event::Refused { id, user, by, database, code, reason });
         if !report.detail.is_empty() {
             report.detail.push(' ');
         }
@@ -256,6 +304,7 @@ impl Who {
             cleared.statements().iter().map(|one| format!("{:?}", one.kind)).collect();
         emit(&Event::Bypassed {
             user: self.user(),
+            by: self.by(),
             database: &self.principal.database,
             kinds: &kinds.join(","),
             text_hash: hasher.finish(),
