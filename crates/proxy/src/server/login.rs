@@ -210,6 +210,8 @@ fn identify(shared: &Shared, identity: &Identity, name: &str) -> Result<Who, Rep
     Ok(Who {
         login: principal.clone(),
         acting: None,
+        until: None,
+        ways: shared.ways.clone(),
         principal,
         database,
         state,

@@ -17,6 +17,7 @@
 //!   judged anew before they run ([`Session::renew`]).
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::BytesMut;
 use deadpool::managed::Object;
@@ -24,10 +25,12 @@ use pgcordon_policy::{Acting, Identity, Principal};
 use pgcordon_rewrite::{Effect, Step};
 use pgcordon_sql::analyze::Variable;
 
-use super::behalf::{Outcome, Whom};
+use super::behalf::{Behalf, Outcome, Person, Whom};
 use super::names::{Names, Prepared};
 use super::request::{Act, Form};
+use super::verdict::{Standing, Who};
 use super::{Batch, END_TIMEOUT, End, Session};
+use crate::auth::Verified;
 use crate::event::{Event, emit};
 use crate::message::{self, Report, Status};
 
@@ -37,8 +40,7 @@ pub(super) type Done<T> = Result<Result<T, Report>, End>;
 /// The person whom a session would act for.
 struct Target {
     whom: Whom,
-    principal: Arc<Principal>,
-    acting: Option<Acting>,
+    standing: Standing,
 }
 
 fn changed_too_late() -> Report {
@@ -52,12 +54,65 @@ pub(super) fn spent() -> Report {
     Report::error("25001", message).hint("Send Sync first.")
 }
 
+/// Whom a value means, if whoever logged in may act for them on this database.
+async fn target(
+    who: &Who,
+    behalf: &Behalf,
+    variable: Variable,
+    value: Option<&str>,
+) -> Result<Target, Report> {
+    let denied = |reason: &str| denied(who, variable, reason);
+    if !behalf.is_able() {
+        return Err(denied("neither `may_act_as` nor `view_as`"));
+    }
+    let login = &who.login.identity;
+    let whom = match (variable, value) {
+        (Variable::User | Variable::Token, None) => behalf.start().clone(),
+        (Variable::User, Some(user)) if user == login.user => Whom::Login,
+        (Variable::User, Some(user)) => person(who, variable, Identity::named(user), None).await?,
+        (Variable::Token, Some(token)) => {
+            let verified = who.ways.load_full().verify_token(token).await;
+            let Verified { identity, until } =
+                verified.map_err(|error| denied(&error.to_string()))?;
+            person(who, variable, identity, until).await?
+        }
+        (Variable::Identity, _) => return Err(denied("it is for reading")),
+    };
+    let standing = who.standing_for(&whom).map_err(|reason| denied(&reason))?;
+    Ok(Target { whom, standing })
+}
+
+/// Somebody with what the database says of them; nothing is asked of whom one may not act for.
+async fn person(
+    who: &Who,
+    variable: Variable,
+    mut identity: Identity,
+    until: Option<SystemTime>,
+) -> Result<Whom, Report> {
+    let may = who.may_act_as(&identity);
+    may.map_err(|reason| denied(who, variable, &reason))?;
+    let ways = who.ways.load_full();
+    if let Err(error) = ways.look_up(&mut identity, &who.state.policy).await {
+        let message =
+            format!("the attributes of user \"{}\" could not be looked up", identity.user);
+        let report = Report::error("58000", message);
+        return Err(who.refused("attributes", &error.to_string(), report));
+    }
+    identity.by = Some(Box::new(Identity::clone(&who.login.identity)));
+    Ok(Whom::Person(Person { identity: Arc::new(identity), until }))
+}
+
+fn denied(who: &Who, variable: Variable, reason: &str) -> Report {
+    let message = format!("permission denied to set parameter \"{}\"", variable.name());
+    who.refused("acting_denied", reason, Report::error("42501", message))
+}
+
 impl Session {
     /// The startup packet says for whom.
-    pub(super) fn act_from_start(&mut self) -> Result<(), Report> {
+    pub(super) async fn act_from_start(&mut self) -> Result<(), Report> {
         let Some((variable, value)) = self.settings.take_request() else { return Ok(()) };
         self.startup.take_request();
-        let target = self.target(variable, Some(&value))?;
+        let target = target(&self.who, &self.behalf, variable, Some(&value)).await?;
         self.behalf.start_for(target.whom.clone());
         self.become_person(target);
         Ok(())
@@ -81,10 +136,11 @@ impl Session {
                 }
             }
             Act::Change { variable, value, local, form } => {
-                let target = match self.target(*variable, value.as_deref()) {
-                    Ok(target) => target,
-                    Err(report) => return Ok(Err(report)),
-                };
+                let target =
+                    match target(&self.who, &self.behalf, *variable, value.as_deref()).await {
+                        Ok(target) => target,
+                        Err(report) => return Ok(Err(report)),
+                    };
                 if let Err(report) = self.change(target, *local, block).await? {
                     return Ok(Err(report));
                 }
@@ -136,31 +192,6 @@ impl Session {
         Ok(())
     }
 
-    /// Whom a value means, if whoever logged in may act for them on this database.
-    fn target(&self, variable: Variable, value: Option<&str>) -> Result<Target, Report> {
-        let name = variable.name();
-        let denied = |reason: &str| {
-            let message = format!("permission denied to set parameter \"{name}\"");
-            self.who.refused("acting_denied", reason, Report::error("42501", message))
-        };
-        if !self.behalf.is_able() {
-            return Err(denied("neither `may_act_as` nor `view_as`"));
-        }
-        let login = &self.who.login.identity;
-        let whom = match (variable, value) {
-            (Variable::User | Variable::Token, None) => self.behalf.start().clone(),
-            (Variable::User, Some(user)) if user == login.user => Whom::Login,
-            (Variable::User, Some(user)) => {
-                let by = Some(Box::new(Identity::clone(login)));
-                Whom::Person(Arc::new(Identity { by, ..Identity::named(user) }))
-            }
-            (Variable::Token, Some(_)) => return Err(denied("tokens are not configured")),
-            (Variable::Identity, _) => return Err(denied("it is for reading")),
-        };
-        let (principal, acting) = self.who.standing_for(&whom).map_err(|reason| denied(&reason))?;
-        Ok(Target { whom, principal, acting })
-    }
-
     /// | the same person now | and when the transaction has ended, or SET LOCAL | outcome                  |
     /// |---------------------|--------------------------------------------------|--------------------------|
     /// | yes                 | yes                                              | noted                    |
@@ -169,7 +200,7 @@ impl Session {
     async fn change(&mut self, target: Target, local: bool, block: bool) -> Done<()> {
         let same = target.whom == *self.behalf.whom();
         let noted = same && (local || target.whom == *self.behalf.lasting());
-        if !noted && let Err(report) = self.may_change(target.principal.bypass, block) {
+        if !noted && let Err(report) = self.may_change(target.standing.principal.bypass, block) {
             return Ok(Err(report));
         }
         self.behalf.change(target.whom.clone(), local);
@@ -177,7 +208,7 @@ impl Session {
             if self.who.is_bypass() {
                 self.shed().await?;
             }
-            self.pass_on(&target.principal);
+            self.pass_on(&target.standing.principal);
             self.become_person(target);
         }
         Ok(Ok(()))
@@ -238,9 +269,8 @@ impl Session {
     }
 
     fn become_person(&mut self, target: Target) {
-        let Target { principal, acting, .. } = target;
-        (self.who.principal, self.who.acting) = (principal, acting);
-        if let Some(acting) = acting {
+        self.who.stand(target.standing);
+        if let Some(acting) = self.who.acting {
             emit(&Event::ActsAs {
                 user: self.who.user(),
                 by: &self.who.login.name,
@@ -252,18 +282,17 @@ impl Session {
 
     /// Statements are judged for whoever counts now.
     pub(super) fn settle(&mut self) -> Result<(), End> {
-        let standing = self.who.standing_for(self.behalf.whom());
-        let Ok((principal, acting)) = standing else {
+        let Ok(standing) = self.who.standing_for(self.behalf.whom()) else {
             return Err(End::Fatal(Report::fatal(
                 "57P01",
                 "terminating connection because the policy no longer permits it",
             )));
         };
-        (self.who.principal, self.who.acting) = (principal, acting);
+        self.who.stand(standing);
         Ok(())
     }
 
-    pub(super) fn take_back(&mut self, before: super::behalf::Behalf) -> Result<(), End> {
+    pub(super) fn take_back(&mut self, before: Behalf) -> Result<(), End> {
         self.behalf = before;
         self.settle()
     }

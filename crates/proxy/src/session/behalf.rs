@@ -14,6 +14,7 @@
 //! - Where it is not certain how a transaction has ended, the session ends.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use pgcordon_policy::Identity;
 use pgcordon_rewrite::{ClearedStatement, StatementKind, Step};
@@ -26,8 +27,17 @@ pub(super) enum Whom {
     /// Whoever logged in, for themselves.
     #[default]
     Login,
-    /// Somebody else; `by` in it is whoever logged in.
-    Person(Arc<Identity>),
+    /// Somebody else.
+    Person(Person),
+}
+
+/// Somebody for whom a session runs statements.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Person {
+    /// `by` in it is whoever logged in.
+    pub(super) identity: Arc<Identity>,
+    /// When the token ends that names them.
+    pub(super) until: Option<SystemTime>,
 }
 
 /// What is known of the transaction that is open.
@@ -258,13 +268,13 @@ mod tests {
     use super::*;
 
     fn person(name: &str) -> Whom {
-        Whom::Person(Arc::new(Identity::named(name)))
+        Whom::Person(Person { identity: Arc::new(Identity::named(name)), until: None })
     }
 
     fn name(whom: &Whom) -> &str {
         match whom {
             Whom::Login => "login",
-            Whom::Person(identity) => &identity.user,
+            Whom::Person(person) => &person.identity.user,
         }
     }
 

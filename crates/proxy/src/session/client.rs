@@ -190,6 +190,10 @@ impl Session {
                 Ok(())
             }
             _ if matches!(self.batch, Batch::Failed { .. }) => Ok(()),
+            _ if self.who.is_over() => Err(End::Fatal(Report::fatal(
+                "57P01",
+                "terminating connection because the token has expired",
+            ))),
             b'H' => {
                 self.flush_upstream();
                 Ok(())

@@ -207,7 +207,7 @@ impl Session {
             catalog_touched: false,
             own_failures: 0,
         };
-        if let Err(report) = session.act_from_start() {
+        if let Err(report) = session.act_from_start().await {
             return Err((session.client, report.fatally()));
         }
         match session.greeting().await {

@@ -11,15 +11,18 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use pgcordon_policy::{Acting, ConnectDenial, Policy, Principal};
+use pgcordon_policy::{Acting, ConnectDenial, Identity, Policy, Principal};
 use pgcordon_rewrite::{Cleared, Context, Mark, Refusal, enforce};
 use pgcordon_sql::catalog::Snapshot;
 use tokio::sync::Semaphore;
 
-use super::behalf::Whom;
+use super::behalf::{Person, Whom};
 use super::path::SearchPath;
+use crate::auth::Ways;
 use crate::event::{Event, RefusalId, emit};
 use crate::facts::{Fact, facts};
 use crate::judged::Judged;
@@ -39,6 +42,10 @@ pub(crate) struct Who {
     pub(crate) login: Arc<Principal>,
     /// How `login` runs statements as `principal`; `None` for themselves.
     pub(crate) acting: Option<Acting>,
+    /// When the token ends that names the person.
+    pub(crate) until: Option<SystemTime>,
+    /// Whom a token is for, and what the database says of people.
+    pub(crate) ways: Arc<ArcSwap<Ways>>,
     pub(crate) database: Arc<Database>,
     pub(crate) state: Arc<State>,
     /// The state is this session's own: its open transaction has changed the catalog, which nobody else sees yet. Holds
@@ -48,6 +55,14 @@ pub(crate) struct Who {
     pub(crate) max_statement_bytes: usize,
     /// Places for judging long texts, shared by all sessions.
     pub(crate) long_texts: Arc<Semaphore>,
+}
+
+/// As whom statements are judged.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) principal: Arc<Principal>,
+    pub(super) acting: Option<Acting>,
+    pub(super) until: Option<SystemTime>,
 }
 
 /// Why there is no verdict but a refusal.
@@ -121,19 +136,36 @@ impl Who {
         self.private.as_ref().is_some_and(|shared| !self.database.is_newest(shared))
     }
 
+    /// Whether the token has ended that names the person.
+    pub(super) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= SystemTime::now())
+    }
+
     /// As whom statements for that person are judged; or why whoever logged in may not act for them on this database.
-    pub(super) fn standing_for(
-        &self,
-        whom: &Whom,
-    ) -> Result<(Arc<Principal>, Option<Acting>), String> {
-        let person = match whom {
-            Whom::Login => return Ok((self.login.clone(), None)),
+    pub(super) fn standing_for(&self, whom: &Whom) -> Result<Standing, String> {
+        let Person { identity, until } = match whom {
+            Whom::Login => {
+                let principal = self.login.clone();
+                return Ok(Standing { principal, acting: None, until: None });
+            }
             Whom::Person(person) => person,
         };
+        let acting = self.may_act_as(identity)?;
+        let principal = self.state.principal(identity, &self.login.database);
+        let principal = principal.map_err(|denial| denial.to_string())?;
+        Ok(Standing { principal, acting: Some(acting), until: *until })
+    }
+
+    /// Whether whoever logged in may act for a person, whatever the database.
+    pub(super) fn may_act_as(&self, person: &Identity) -> Result<Acting, String> {
         let acting = self.state.policy.may_act_as(&self.login.identity, person);
-        let acting = acting.map_err(|denial| denial.to_string())?;
-        let principal = self.state.principal(person, &self.login.database);
-        Ok((principal.map_err(|denial| denial.to_string())?, Some(acting)))
+        acting.map_err(|denial| denial.to_string())
+    }
+
+    /// Statements are judged so from now on.
+    pub(super) fn stand(&mut self, standing: Standing) {
+        let Standing { principal, acting, until } = standing;
+        (self.principal, self.acting, self.until) = (principal, acting, until);
     }
 
     /// Who the person is, and where that comes from.
