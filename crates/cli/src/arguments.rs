@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Test(Test),
     /// Print who may see what of one database: role by role, table by table, command by command
     Matrix(Matrix),
+    /// Print who somebody is on a database: roles, groups and attributes, and where each comes from
+    Whoami(Whoami),
     /// Print the policy of one database as PostgreSQL's own roles, privileges, row policies and views
     ExportSql(ExportSql),
 }
@@ -145,6 +147,26 @@ pub(crate) struct Matrix {
     pub(crate) database: String,
 }
 
+/// Options of `whoami`.
+#[derive(Args, Debug)]
+pub(crate) struct Whoami {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// Who
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: String,
+
+    /// The service account or operator who acts for them
+    #[arg(long, value_name = "USER")]
+    pub(crate) by: Option<String>,
+
+    /// The database name that the client connects with [default: the only one that the user may use]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+}
+
 /// Options of `export-sql`.
 #[derive(Args, Debug)]
 pub(crate) struct ExportSql {
@@ -196,6 +218,8 @@ mod tests {
         check("pgcordon matrix --config a.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon test b.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon export-sql --config a.yaml --database shop --passwords", Ok(()));
+        check("pgcordon whoami --config a.yaml --as rita --by app --database shop", Ok(()));
+        check("pgcordon whoami --config a.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon export-sql --config a.yaml", Err(ErrorKind::MissingRequiredArgument));
         check("pgcordon password hunter2", Err(ErrorKind::UnknownArgument));
     }

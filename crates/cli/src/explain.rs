@@ -13,12 +13,15 @@ use pgcordon_rewrite::Layer;
 use crate::arguments::Explain;
 use crate::console;
 use crate::failure::Failure;
-use crate::sight::{Sight, connect_denial, knows};
+use crate::sight::{Sight, connect_denial, knows, only_database};
 
 /// Runs the command.
 pub(crate) async fn run(arguments: &Explain) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
-    let database = database(&config, arguments)?;
+    let database = match &arguments.database {
+        Some(name) => name.clone(),
+        None => only_database(&config, &arguments.user)?,
+    };
     let identity = Identity::named(&arguments.user);
     let landing = config.policy.landing(&identity, &database);
     if let Err(denial) = config.policy.principal(&identity, landing) {
@@ -80,23 +83,4 @@ fn not_connected(config: &Config, user: &str, database: &str, denial: &ConnectDe
     };
     console::line(format_args!("The client is told: {told}"));
     Failure::Told(connect_denial(config, user, database, denial))
-}
-
-fn database(config: &Config, arguments: &Explain) -> Result<String, Failure> {
-    if let Some(name) = &arguments.database {
-        return Ok(name.clone());
-    }
-    let usable = config.policy.usable(&Identity::named(&arguments.user));
-    match usable.as_slice() {
-        [] if !knows(config, &arguments.user) => {
-            Err(Failure::Told(format!("connect: no user `{}` in the policy", arguments.user)))
-        }
-        [] => Err(Failure::Told(format!("connect: `{}` may use no database", arguments.user))),
-        [only] => Ok(only.clone()),
-        [..] => Err(Failure::Told(format!(
-            "`{}` may use several databases: say --database with one of {}",
-            arguments.user,
-            usable.join(", ")
-        ))),
-    }
 }

@@ -31,6 +31,7 @@ fn usual(command: &Command) -> &'static str {
         | Command::Check(_)
         | Command::ExportSql(_)
         | Command::Matrix(_)
-        | Command::Explain(_) => "warn",
+        | Command::Explain(_)
+        | Command::Whoami(_) => "warn",
     }
 }

@@ -21,6 +21,7 @@ mod serve;
 mod sight;
 mod stop;
 mod testing;
+mod whoami;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Password => password::run(),
+        Command::Whoami(whoami) => whoami::run(&whoami),
         Command::Serve(serve) => runtime()?.block_on(serve::run(&serve)),
         Command::Demo(demo) => runtime()?.block_on(demo::run(&demo)),
         Command::Check(check) => runtime()?.block_on(check::run(&check)),

@@ -116,6 +116,22 @@ pub(crate) fn knows(config: &Config, user: &str) -> bool {
     Identity::named(user).is_anonymous() || config.policy.users().any(|known| known == user)
 }
 
+/// The only database that somebody may use.
+pub(crate) fn only_database(config: &Config, user: &str) -> Result<String, Failure> {
+    let usable = config.policy.usable(&Identity::named(user));
+    match usable.as_slice() {
+        [] if !knows(config, user) => {
+            Err(Failure::Told(format!("connect: no user `{user}` in the policy")))
+        }
+        [] => Err(Failure::Told(format!("connect: `{user}` may use no database"))),
+        [only] => Ok(only.clone()),
+        [..] => Err(Failure::Told(format!(
+            "`{user}` may use several databases: say --database with one of {}",
+            usable.join(", ")
+        ))),
+    }
+}
+
 /// The operator who asks may know which users and databases there are; a client is told less.
 pub(crate) fn connect_denial(
     config: &Config,

@@ -325,6 +325,12 @@ impl Policy {
         self.people.may_act_as(actor, target)
     }
 
+    /// Whether whoever logged in may run statements as another person at all.
+    #[must_use]
+    pub fn may_act(&self, actor: &Identity) -> bool {
+        self.people.acts(actor)
+    }
+
     /// The names of the databases that a person may use; none for an unknown one.
     #[must_use]
     pub fn usable(&self, identity: &Identity) -> Vec<String> {

@@ -172,7 +172,7 @@ fn stays_inside(scalar: &Scalar, report: &mut Report) {
     let outlines = parsed.as_ref().map_err(Clone::clone).and_then(analyze::outline);
     match outlines {
         Ok(outlines) => {
-            if outlines.contains(&Outline::Utility(Utility::Transaction)) {
+            if outlines.iter().any(|one| matches!(one, Outline::Utility(Utility::Transaction(_)))) {
                 let message = "a test cannot begin, end or divide a transaction";
                 let hint = "it runs in one of its own, which is rolled back";
                 report.add(&scalar.place, MistakeKind::Value, message, hint);

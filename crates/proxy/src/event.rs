@@ -71,8 +71,10 @@ pub enum Event<'a> {
     Refused {
         /// As the person was told.
         id: RefusalId,
-        /// The login name.
+        /// As whom it was judged.
         user: &'a str,
+        /// The login name, where that is somebody else.
+        by: Option<&'a str>,
         /// The database name that they used.
         database: &'a str,
         /// The [`Layer`](pgcordon_rewrite::Layer) that refused.
@@ -82,10 +84,23 @@ pub enum Event<'a> {
         /// What was refused, by name; no literal.
         reason: &'a str,
     },
+    /// Somebody runs statements as another person from now on.
+    ActsAs {
+        /// As whom.
+        user: &'a str,
+        /// The login name.
+        by: &'a str,
+        /// The database name that they used.
+        database: &'a str,
+        /// By `view_as`: to see what that person would see.
+        viewing: bool,
+    },
     /// A statement of a principal with `bypass` was sent.
     Bypassed {
-        /// The login name.
+        /// Whose statement it is.
         user: &'a str,
+        /// The login name, where that is somebody else.
+        by: Option<&'a str>,
         /// The database name that they used.
         database: &'a str,
         /// Kinds of the statements.
@@ -179,7 +194,7 @@ pub enum Event<'a> {
 
 /// Hands an event to its subscribers: for now the log.
 pub(crate) fn emit(event: &Event<'_>) {
-    use tracing::{error, info, warn};
+    use tracing::{debug, error, info, warn};
     match event {
         Event::Listening { address } => info!(%address, "listening"),
         Event::NoWorkers { reason } => error!(reason, "no thread can be started"),
@@ -188,12 +203,19 @@ pub(crate) fn emit(event: &Event<'_>) {
         }
         Event::NotConnected { user, peer, reason } => info!(user, peer, reason, "not connected"),
         Event::Disconnected { user, reason } => info!(user, reason, "disconnected"),
-        Event::Refused { id, user, database, layer, code, reason } => {
-            warn!(target: "pgcordon::audit", %id, user, database, layer, code, reason, "refused");
+        Event::Refused { id, user, by, database, layer, code, reason } => {
+            warn!(target: "pgcordon::audit", %id, user, by, database, layer, code, reason, "refused");
         }
-        Event::Bypassed { user, database, kinds, text_hash } => {
+        Event::ActsAs { user, by, database, viewing: true } => {
+            info!(target: "pgcordon::audit", user, by, database, "views as");
+        }
+        // One for each transaction of an application.
+        Event::ActsAs { user, by, database, viewing: false } => {
+            debug!(target: "pgcordon::audit", user, by, database, "acts for");
+        }
+        Event::Bypassed { user, by, database, kinds, text_hash } => {
             let text_hash = format!("{text_hash:016x}");
-            info!(target: "pgcordon::audit", user, database, kinds, text_hash, "bypass");
+            info!(target: "pgcordon::audit", user, by, database, kinds, text_hash, "bypass");
         }
         Event::Alarm { what, user } => error!(user, what, "alarm"),
         Event::CatalogLoaded { upstream, database, relations } => {

@@ -44,6 +44,8 @@ pub(crate) struct Judged {
     /// Running it may leave something in the connection that the proxy does not track: what a trigger or a function of
     /// the users' does, whether it succeeds or not; the last number of a sequence.
     pub(crate) leaves_traces: bool,
+    /// Running it may change rows, or something else that outlives it in the database.
+    pub(crate) changes_data: bool,
     /// Running it may change how literals are read. A trigger could as well: that is heard of when PostgreSQL is ready
     /// for the next query.
     pub(crate) sets: bool,
@@ -85,6 +87,9 @@ impl Judged {
             || cleared.statements().iter().any(|one| writes(one.kind))
             // Inside of a SELECT.
             || ["insert", "update", "delete", "merge"].iter().any(|word| has_word(&lower, word));
+        let changes_data = cleared.calls_foreign()
+            || cleared.statements().iter().any(changes_data)
+            || draws_numbers(cleared.sql());
         let sets = cleared.calls_foreign() || cleared.statements().iter().any(sets);
         let again = AtomicBool::new(false);
         Self {
@@ -95,6 +100,7 @@ impl Judged {
             epoch,
             sharing,
             leaves_traces,
+            changes_data,
             sets,
             gives_rows,
             may_write,
@@ -229,7 +235,38 @@ fn writes(kind: StatementKind) -> bool {
     }
 }
 
+/// EXECUTE does what the statement does that it runs.
+fn changes_data(statement: &ClearedStatement) -> bool {
+    match statement.kind {
+        StatementKind::Insert
+        | StatementKind::Update
+        | StatementKind::Delete
+        | StatementKind::Merge
+        | StatementKind::CopyIn
+        | StatementKind::Object
+        | StatementKind::Create
+        | StatementKind::Other => true,
+        StatementKind::Select
+        | StatementKind::CopyOut
+        | StatementKind::Transaction
+        | StatementKind::Set
+        | StatementKind::Show
+        | StatementKind::Deallocate
+        | StatementKind::Discard
+        | StatementKind::Declare
+        | StatementKind::Fetch
+        | StatementKind::Close
+        | StatementKind::Prepare
+        | StatementKind::Execute
+        | StatementKind::Explain => statement.writes,
+    }
+}
+
 fn leaves_traces(statement: &ClearedStatement) -> bool {
+    // A trigger may leave them, also behind WITH or COPY (query).
+    if statement.writes {
+        return true;
+    }
     match statement.kind {
         StatementKind::Select
         | StatementKind::CopyOut

@@ -80,6 +80,35 @@ impl<'a> Bind<'a> {
     }
 }
 
+/// One parameter's value as sent; `None` for NULL.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Argument<'a> {
+    pub(crate) binary: bool,
+    pub(crate) value: Option<&'a [u8]>,
+}
+
+/// The values of a `Bind`'s parameters.
+pub(crate) fn arguments(parameters: &[u8]) -> Result<Vec<Argument<'_>>, Malformed> {
+    let mut reader = Reader::new(parameters);
+    let count = reader.u16()?;
+    let mut formats = Vec::new();
+    for _ in 0..count {
+        formats.push(reader.u16()?);
+    }
+    let mut arguments = Vec::new();
+    for index in 0..usize::from(reader.u16()?) {
+        let value = match usize::try_from(reader.i32()?) {
+            Ok(length) => Some(reader.take(length)?),
+            Err(_null) => None,
+        };
+        // One format is for all.
+        let format = formats.get(index).or(formats.first().filter(|_| formats.len() == 1));
+        arguments.push(Argument { binary: format == Some(&1), value });
+    }
+    reader.finish()?;
+    Ok(arguments)
+}
+
 /// What `Describe` and `Close` are about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Target<'a> {
@@ -173,6 +202,11 @@ impl Report {
         Self::error("25P02", message)
     }
 
+    /// The same, and the connection ends.
+    pub(crate) fn fatally(self) -> Self {
+        Self { severity: Severity::Fatal, ..self }
+    }
+
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
     }
@@ -255,6 +289,67 @@ pub(crate) fn put_parameter(buffer: &mut BytesMut, name: &[u8], value: &[u8]) {
     });
 }
 
+/// Type oid of `text`.
+pub(crate) const TEXT: u32 = 25;
+/// Type oid of `bool`.
+pub(crate) const BOOL: u32 = 16;
+
+/// Appends RowDescription: columns of type text, all in one format (0 is text, 1 binary).
+pub(crate) fn put_columns(buffer: &mut BytesMut, names: &[&str], format: u16) {
+    put(buffer, b'T', |body| {
+        put_count(body, names.len());
+        for name in names {
+            put_text(body, name.replace('\0', " ").as_bytes());
+            // No table, no column; a length that varies, no modifier.
+            body.put_slice(&[0; 6]);
+            body.put_u32(TEXT);
+            body.put_i16(-1);
+            body.put_i32(-1);
+            body.put_u16(format);
+        }
+    });
+}
+
+/// Appends DataRow. A text's bytes are the same in both formats.
+pub(crate) fn put_row(buffer: &mut BytesMut, values: &[&str]) {
+    put(buffer, b'D', |body| {
+        put_count(body, values.len());
+        for value in values {
+            body.put_i32(i32::try_from(value.len()).expect("a value of ours is short"));
+            body.put_slice(value.as_bytes());
+        }
+    });
+}
+
+/// Appends ParameterDescription.
+pub(crate) fn put_parameter_types(buffer: &mut BytesMut, types: &[u32]) {
+    put(buffer, b't', |body| {
+        put_count(body, types.len());
+        types.iter().for_each(|kind| body.put_u32(*kind));
+    });
+}
+
+/// Appends CommandComplete.
+pub(crate) fn put_complete(buffer: &mut BytesMut, tag: &str) {
+    put(buffer, b'C', |body| put_text(body, tag.as_bytes()));
+}
+
+/// Appends NoticeResponse: a warning.
+pub(crate) fn put_warning(buffer: &mut BytesMut, sqlstate: &str, message: &str) {
+    let fields = [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', sqlstate), (b'M', message)];
+    put(buffer, b'N', |body| {
+        for (code, value) in fields {
+            body.put_u8(code);
+            put_text(body, value.as_bytes());
+        }
+        body.put_u8(0);
+    });
+}
+
+fn put_count(body: &mut BytesMut, count: usize) {
+    body.put_u16(u16::try_from(count).expect("a message of ours is short"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,6 +382,22 @@ mod tests {
         assert_eq!((bind.portal, bind.statement), (&b"p"[..], &b"s"[..]));
         assert_eq!(bind.parameters, b"\0\0\0\x01\0\0\0\x02hi");
         assert_eq!(bind.formats, b"\0\x01");
+    }
+
+    #[test]
+    fn arguments_with_their_formats() {
+        let read = |parameters| {
+            let found = arguments(parameters).expect("checked by Bind");
+            let shown = found.iter().map(|one| match one.value {
+                Some(value) => format!("{}{}", if one.binary { "b" } else { "t" }, value.len()),
+                None => "null".to_owned(),
+            });
+            shown.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(read(b"\0\0\0\x02\0\0\0\x02hi\xff\xff\xff\xff"), "t2 null");
+        assert_eq!(read(b"\0\x01\0\x01\0\x02\0\0\0\x02hi\0\0\0\x01\x01"), "b2 b1");
+        assert_eq!(read(b"\0\x02\0\0\0\x01\0\x02\0\0\0\x02hi\0\0\0\x01\x01"), "t2 b1");
+        assert!(arguments(b"\0\0\0\x01\0\0\0\x02h").is_err());
     }
 
     #[test]

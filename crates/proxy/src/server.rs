@@ -89,7 +89,7 @@ type Databases = HashMap<DatabaseKey, Arc<Database>>;
 #[derive(Debug)]
 struct Shared {
     config: Config,
-    ways: ArcSwap<Ways>,
+    ways: Arc<ArcSwap<Ways>>,
     policy: ArcSwap<Policy>,
     databases: ArcSwap<Databases>,
     cancels: Cancels,
@@ -142,7 +142,7 @@ impl Server {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let connections = Arc::new(Semaphore::new(config.limits.max_connections));
         let shared = Shared {
-            ways: ArcSwap::from_pointee(ways),
+            ways: Arc::new(ArcSwap::from_pointee(ways)),
             policy: ArcSwap::new(policy),
             databases: ArcSwap::from_pointee(databases),
             cancels: Cancels::default(),

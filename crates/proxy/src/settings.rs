@@ -6,6 +6,8 @@
 //! Invariants:
 //! - Names come from a list; values are quoted literals read with standard_conforming_strings on.
 
+use pgcordon_sql::analyze::Variable;
+
 /// Settings that a client may start with. None of them decides on access; `search_path` is tracked.
 const ALLOWED: &[&str] = &[
     "application_name",
@@ -42,6 +44,8 @@ pub(crate) enum SettingsError {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Settings {
     pairs: Vec<(&'static str, String)>,
+    /// For whom the session acts from its start; PostgreSQL does not hear of it.
+    request: Option<(Variable, String)>,
 }
 
 impl Settings {
@@ -49,6 +53,14 @@ impl Settings {
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), SettingsError> {
         if name.eq_ignore_ascii_case("client_encoding") {
             return encoding(value);
+        }
+        if let Some(variable) = Variable::of(name) {
+            // Two of them could name two people.
+            if self.request.is_some() {
+                return Err(SettingsError::Duplicate(name.to_owned()));
+            }
+            self.request = Some((variable, value.to_owned()));
+            return Ok(());
         }
         let known = ALLOWED.iter().find(|known| known.eq_ignore_ascii_case(name));
         let known = *known.ok_or_else(|| SettingsError::Unknown(name.to_owned()))?;
@@ -76,10 +88,16 @@ impl Settings {
 
     /// Takes those of `later` on top.
     pub(crate) fn overlay(&mut self, later: Self) {
+        self.request = later.request.or(self.request.take());
         for (name, value) in later.pairs {
             self.pairs.retain(|(other, _)| *other != name);
             self.pairs.push((name, value));
         }
+    }
+
+    /// For whom the session acts from its start.
+    pub(crate) fn take_request(&mut self) -> Option<(Variable, String)> {
+        self.request.take()
     }
 
     /// Notes what a session has set, by a name of ours and a value as PostgreSQL shows it.

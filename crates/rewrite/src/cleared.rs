@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use pgcordon_sql::analyze::Free;
+pub use pgcordon_sql::analyze::Step;
 use pgcordon_sql::splice::Spliced;
 
 /// What kind of statement, as far as the session cares.
@@ -172,13 +173,18 @@ pub struct ClearedStatement {
     pub uses: Use,
     /// Settings that it may change, in lower case: SET, RESET, `set_config`. RESET ALL is an effect.
     pub settings: Vec<String>,
+    /// What it does to the transaction.
+    pub step: Option<Step>,
+    /// It has INSERT, UPDATE, DELETE or MERGE in it, wherever.
+    pub writes: bool,
 }
 
 impl ClearedStatement {
     /// A statement whose rows are passed on as they come.
     pub(crate) fn plain(kind: StatementKind, effect: Effect) -> Self {
         let (rows, uses, settings) = (RowShape::AsIs, Use::Nothing, Vec::new());
-        Self { kind, rows, visible_columns: 0, effect, uses, settings }
+        let (step, writes) = (None, false);
+        Self { kind, rows, visible_columns: 0, effect, uses, settings, step, writes }
     }
 }
 

@@ -88,6 +88,7 @@ fn plan(
         let mut cleared = statement_plan(text, context, lens, statement, &mut plan)?;
         let changed = statement.settings.iter().filter(|used| used.changed);
         cleared.settings.extend(changed.map(|used| used.name.clone()));
+        cleared.writes = !statement.writes.is_empty();
         plan.statements.push(cleared);
         // After the edits of writes: both may stand at one offset, and `pg_catalog.` belongs to the client's word.
         let inside = |edit: &Edit, piece: &Piece| {
@@ -310,7 +311,10 @@ fn nested_samples(statement: &Statement) -> Result<(), Refusal> {
 
 fn utility(utility: &Utility) -> Result<ClearedStatement, Refusal> {
     let (kind, effect) = match utility {
-        Utility::Transaction => (StatementKind::Transaction, Effect::None),
+        Utility::Transaction(step) => {
+            let plain = ClearedStatement::plain(StatementKind::Transaction, Effect::None);
+            return Ok(ClearedStatement { step: Some(*step), ..plain });
+        }
         Utility::SetTransaction => {
             let plain = ClearedStatement::plain(StatementKind::Transaction, Effect::None);
             let settings = settings::CHARACTERISTICS.map(str::to_owned).to_vec();

@@ -40,7 +40,9 @@ mod mutation;
 #[allow(dead_code, unreachable_pub, reason = "shared with the integration tests")]
 mod support;
 
-pub use cleared::{Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Use};
+pub use cleared::{
+    Cleared, ClearedStatement, Effect, Kept, Life, RowShape, StatementKind, Step, Use,
+};
 pub use enforce::{enforce, explain};
 pub use export::{Export, ExportRequest, export_sql};
 pub use known::{Known, Names};

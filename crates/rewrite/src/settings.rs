@@ -85,9 +85,10 @@ pub fn lasting(name: &str) -> Option<&'static str> {
     listed.filter(|known| !known.starts_with("transaction_")).find(|known| *known == name)
 }
 
-/// Settings whose value the session relies on, whoever runs it.
+/// Settings whose value the session relies on, whoever runs it; ours among them, which PostgreSQL does not get.
 pub(crate) fn pinned(name: &str) -> bool {
-    ["client_encoding", "search_path", "standard_conforming_strings"].contains(&name)
+    name.starts_with("pgcordon.")
+        || ["client_encoding", "search_path", "standard_conforming_strings"].contains(&name)
 }
 
 /// Whether `SHOW name` may run.

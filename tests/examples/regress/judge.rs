@@ -90,7 +90,7 @@ pub(crate) fn kind(sql: &str) -> String {
         Ok([Outline::Update]) => "UPDATE".to_owned(),
         Ok([Outline::Delete]) => "DELETE".to_owned(),
         Ok([Outline::Merge]) => "MERGE".to_owned(),
-        Ok([Outline::Utility(Utility::Transaction | Utility::SetTransaction)]) => {
+        Ok([Outline::Utility(Utility::Transaction(_) | Utility::SetTransaction)]) => {
             "transaction".to_owned()
         }
         Ok([Outline::Utility(Utility::Other(what))]) => (*what).to_owned(),

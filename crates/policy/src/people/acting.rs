@@ -128,6 +128,14 @@ impl People {
         if actor.powers.view_as { Ok(Acting::Viewing) } else { Err(ActDenial::NotCovered) }
     }
 
+    /// Whether there may be anybody whom somebody acts for: no statement of others' depends on it.
+    pub(crate) fn acts(&self, actor: &Identity) -> bool {
+        let person = self.person(actor).filter(|_| actor.by.is_none());
+        person.is_some_and(|person| {
+            person.powers.view_as || person.user.is_some_and(|user| user.may_act_as.is_some())
+        })
+    }
+
     fn covers(&self, targets: &Targets, name: &str, person: &Person<'_>) -> bool {
         let within = |role: &String| {
             let listed = targets.roles.iter().filter_map(|name| self.roles.get(name));

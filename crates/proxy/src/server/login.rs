@@ -263,6 +263,10 @@ fn identify(shared: &Shared, identity: &Identity, name: &str) -> Result<Who, Rep
     // The state's own policy counts: it is the one that statements are judged by.
     let principal = state.principal(identity, name).map_err(denied)?;
     Ok(Who {
+        login: principal.clone(),
+        acting: None,
+        until: None,
+        ways: shared.ways.clone(),
         principal,
         database,
         state,

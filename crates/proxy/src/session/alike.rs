@@ -140,16 +140,20 @@ impl Session {
             return false;
         }
         let Some((shape, parameters)) = self.find_shape(text) else { return false };
-        if !self.is_shareable(&shape.judged) {
+        // `clear` says what is wrong with a write of who only looks.
+        if !self.is_shareable(&shape.judged) || (self.who.is_viewing() && shape.judged.changes_data)
+        {
             return false;
         }
         let prepared = Arc::new(Prepared {
             judged: shape.judged.clone(),
+            principal: self.who.principal.clone(),
             path: self.path.generation(),
             form: Form::Text,
             slot: Slot::Shared,
             links: HashMap::new(),
             sent: Some(Sent { text: text.into(), shape }),
+            ours: None,
         });
         self.run_shared(prepared, &parameters);
         true
@@ -181,6 +185,6 @@ impl Session {
         self.batch = Batch::Closed;
         self.flushed = true;
         self.count_statement(&prepared, 0);
-        self.push(Pending::Query { prepared, index: 0, shared: true });
+        self.push(Pending::Query { prepared, index: 0, shared: true, interlude: None });
     }
 }

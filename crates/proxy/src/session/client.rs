@@ -17,7 +17,8 @@ use pgcordon_rewrite::{ClearedStatement, StatementKind};
 
 use super::extended::owned;
 use super::names::{Form, Prepared, Slot};
-use super::pending::{Asks, Pending};
+use super::pending::{Asks, Pending, Stakes};
+use super::request;
 use super::{Batch, End, HIGH_WATER, Session};
 use crate::catalog;
 use crate::frame::{Frame, Step};
@@ -83,7 +84,11 @@ impl Session {
                     continue;
                 }
             }
-            match self.decoder.next(&mut self.client.inbound)? {
+            let next = match self.stash.take() {
+                Some(frame) => Step::Message(frame),
+                None => self.decoder.next(&mut self.client.inbound)?,
+            };
+            match next {
                 Step::NeedMore => return Ok(taken),
                 Step::TooLong(tag) => self.too_long(tag)?,
                 Step::Message(frame) => self.on_frame(&frame).await?,
@@ -103,7 +108,12 @@ impl Session {
         if self.queue.is_full() {
             return Gate::WaitFlushed;
         }
-        match self.decoder.peek(&mut self.client.inbound) {
+        let next = match &self.stash {
+            Some(_) if !self.queue.is_empty() => return Gate::WaitFlushed,
+            Some(frame) => Some(frame.tag),
+            None => self.decoder.peek(&mut self.client.inbound),
+        };
+        match next {
             Some(b'S') if self.holds_back_sync() => Gate::WaitFlushed,
             None | Some(b'S' | b'H' | b'X') => Gate::Take,
             Some(b'd' | b'c' | b'f') => {
@@ -113,7 +123,11 @@ impl Session {
             }
             Some(_) if matches!(self.batch, Batch::Failed { .. }) => Gate::Take,
             // A client that is slow with its message keeps nobody else waiting.
-            Some(_) if self.lease.is_none() && self.decoder.wants(&self.client.inbound) => {
+            Some(_)
+                if self.stash.is_none()
+                    && self.lease.is_none()
+                    && self.decoder.wants(&self.client.inbound) =>
+            {
                 Gate::Take
             }
             Some(_) if self.lease.is_none() => Gate::Hold,
@@ -168,7 +182,7 @@ impl Session {
 
     /// Makes PostgreSQL answer everything pending, without ending the batch.
     fn flush_upstream(&mut self) {
-        if !self.flushed {
+        if !self.flushed && self.lease.is_some() {
             self.wire().flush();
             self.flushed = true;
         }
@@ -177,15 +191,16 @@ impl Session {
     async fn on_frame(&mut self, frame: &Frame) -> Result<(), End> {
         match frame.tag {
             b'X' => Err(End::Terminated),
-            b'S' => {
-                self.on_sync();
-                Ok(())
-            }
+            b'S' => self.on_sync(),
             b'd' | b'c' | b'f' => {
                 self.on_copy_data(frame);
                 Ok(())
             }
             _ if matches!(self.batch, Batch::Failed { .. }) => Ok(()),
+            _ if self.who.is_over() => Err(End::Fatal(Report::fatal(
+                "57P01",
+                "terminating connection because the token has expired",
+            ))),
             b'H' => {
                 self.flush_upstream();
                 Ok(())
@@ -245,10 +260,21 @@ impl Session {
 
     async fn on_query(&mut self, frame: &Frame) -> Result<(), End> {
         let verdict = match message::read_query(&frame.body) {
+            Ok(_) if self.behalf.is_spent() => Err(super::act::spent()),
             Ok(text) => {
                 self.refresh_who()?;
-                if std::str::from_utf8(text).is_ok_and(|text| self.run_alike(text)) {
-                    return Ok(());
+                if let Ok(text) = std::str::from_utf8(text) {
+                    if let Some(parts) = request::read(text, self.who.max_statement_bytes) {
+                        // It changes what later statements mean: everything before it is answered first.
+                        if !self.queue.is_empty() {
+                            self.stash = Some(frame.clone());
+                            return Ok(());
+                        }
+                        return Box::pin(self.on_requests(text, &parts)).await;
+                    }
+                    if self.run_alike(text) {
+                        return Ok(());
+                    }
                 }
                 let before = self.batch;
                 let verdict = self.clear(text, &[]).await?;
@@ -256,19 +282,25 @@ impl Session {
                 verdict
                     .and_then(|prepared| self.admit_in_failed(prepared))
                     .and_then(|prepared| self.admit_counted(prepared))
+                    .and_then(|prepared| {
+                        self.admit_for(&prepared)?;
+                        Ok(prepared)
+                    })
             }
             Err(malformed) => Err(Report::error("08P01", malformed.to_string())),
         };
         match verdict {
-            Ok(prepared) => self.send_query(Arc::new(prepared)),
+            Ok(prepared) => self.send_query(Arc::new(prepared), None),
             Err(report) => self.refuse_simple(report),
         }
         Ok(())
     }
 
     /// A text that was sent before runs as a prepared statement: PostgreSQL has parsed and planned it already.
-    fn send_query(&mut self, prepared: Arc<Prepared>) {
-        let alone = self.batch == Batch::Closed && self.status != Status::Failed;
+    /// `interlude` goes to the client behind the first statement's answer.
+    pub(super) fn send_query(&mut self, prepared: Arc<Prepared>, interlude: Option<BytesMut>) {
+        let alone =
+            self.batch == Batch::Closed && interlude.is_none() && self.status != Status::Failed;
         let shared = alone && self.is_shareable(&prepared) && prepared.judged.is_asked_again();
         if shared {
             return self.run_shared(prepared, &[0; 4]);
@@ -287,7 +319,7 @@ impl Session {
         self.batch = Batch::Closed;
         self.flushed = true;
         self.count_statement(&prepared, 0);
-        self.push(Pending::Query { prepared, index: 0, shared: false });
+        self.push(Pending::Query { prepared, index: 0, shared: false, interlude });
     }
 
     /// In a failed transaction the search_path cannot be asked for. Once it has changed there, a text may end the
@@ -308,9 +340,11 @@ impl Session {
             self.has_set |= prepared.sets;
             self.unsettled |= self.has_set && prepared.may_set();
         }
-        let touched = self.path.is_touched() || self.who.private.is_some();
+        self.behalf.sent(&pending);
+        let touched =
+            self.path.is_touched() || self.who.private.is_some() || self.behalf.is_touched();
         let counted = self.is_counted(&pending);
-        self.queue.push(pending, touched, counted);
+        self.queue.push(pending, if touched { Stakes::High } else { Stakes::Low }, counted);
     }
 
     /// Judges a text with the newest policy and catalog.
@@ -340,11 +374,13 @@ impl Session {
         self.refresh_who()?;
         Ok(self.who.judge(&mut self.path, text, types).await.map(|judged| Prepared {
             judged,
+            principal: self.who.principal.clone(),
             path: self.path.generation(),
             form,
             slot: Slot::Own,
             links: HashMap::new(),
             sent: None,
+            ours: None,
         }))
     }
 
@@ -375,7 +411,7 @@ impl Session {
         self.lease.is_none() || !open
     }
 
-    fn refuse_simple(&mut self, report: Report) {
+    pub(super) fn refuse_simple(&mut self, report: Report) {
         if self.is_quiet() {
             let mut bytes = BytesMut::new();
             report.put(&mut bytes);
@@ -397,6 +433,7 @@ impl Session {
             let mut bytes = BytesMut::new();
             report.put(&mut bytes);
             self.push(Pending::Local(bytes));
+            self.behalf.failed();
             self.batch = Batch::Failed { upstream: false };
             return;
         }
@@ -408,11 +445,12 @@ impl Session {
         self.batch = Batch::Failed { upstream: true };
     }
 
-    fn on_sync(&mut self) {
+    fn on_sync(&mut self) -> Result<(), End> {
         if self.batch == (Batch::Failed { upstream: false }) || self.lease.is_none() {
             let mut bytes = BytesMut::new();
             self.status.put(&mut bytes);
             self.push(Pending::Local(bytes));
+            self.transaction_over()?;
         } else {
             self.wire().sync();
             // PostgreSQL ignores it while it waits for rows.
@@ -425,6 +463,7 @@ impl Session {
             self.batch = Batch::Closed;
             self.batch_ends();
         }
+        Ok(())
     }
 
     /// Outside of COPY FROM STDIN it is ignored, as by PostgreSQL.

@@ -21,16 +21,16 @@ use crate::message::Status;
 impl Session {
     /// CommandComplete, EmptyQueryResponse, PortalSuspended.
     pub(super) fn on_complete(&mut self, frame: &Frame) -> Result<(), End> {
-        let (prepared, at) = match self.queue.front_mut() {
-            Some(Pending::Query { prepared, index, .. }) if frame.tag != b's' => {
+        let (prepared, at, interlude) = match self.queue.front_mut() {
+            Some(Pending::Query { prepared, index, interlude, .. }) if frame.tag != b's' => {
                 let at = *index;
                 *index += 1;
-                (Some(prepared.clone()), at)
+                (Some(prepared.clone()), at, interlude.take())
             }
             Some(Pending::Execute(prepared)) => {
                 let prepared = prepared.clone();
                 self.queue.pop();
-                (prepared, 0)
+                (prepared, 0, None)
             }
             _ => return Err(fault("unexpected message", frame.tag)),
         };
@@ -38,12 +38,15 @@ impl Session {
         if !self.quota.is_cut() {
             self.forward(frame);
         }
+        if let Some(interlude) = interlude {
+            self.client.outbound.extend_from_slice(&interlude);
+        }
         if frame.tag != b's' {
             self.copy_in = false;
             match prepared.as_deref().and_then(|one| one.statement(at)) {
                 Some(statement) => {
                     let link = prepared.as_deref().and_then(|one| one.links.get(&at).cloned());
-                    self.completed(&statement.clone(), link, &frame.body);
+                    self.completed(&statement.clone(), link, &frame.body)?;
                 }
                 None => self.catalog_touched |= self.who.is_bypass(),
             }
@@ -51,7 +54,12 @@ impl Session {
         self.counted(prepared.as_deref(), at)
     }
 
-    fn completed(&mut self, statement: &ClearedStatement, link: Option<Arc<Prepared>>, tag: &[u8]) {
+    fn completed(
+        &mut self,
+        statement: &ClearedStatement,
+        link: Option<Arc<Prepared>>,
+        tag: &[u8],
+    ) -> Result<(), End> {
         // EXECUTE sets what the statement sets that it runs.
         let run = match &statement.uses {
             Use::Prepared(_) => link.as_deref().map_or(&[][..], |run| run.cleared.statements()),
@@ -67,12 +75,16 @@ impl Session {
         match &statement.effect {
             Effect::None => {}
             Effect::SearchPath { .. } | Effect::ResetSearchPath => self.path.changed(),
-            Effect::ResetAll => self.settings_lost(),
+            Effect::ResetAll => {
+                self.settings_lost();
+                self.reset_person()?;
+            }
             Effect::DiscardAll => {
                 self.settings_lost();
                 self.upstream().statements.clear();
                 self.names.deallocate(None);
                 self.names.close(None);
+                self.reset_person()?;
             }
             Effect::Deallocate(name) => {
                 self.names.deallocate(name.as_deref());
@@ -82,6 +94,9 @@ impl Session {
             }
             Effect::Close(name) => self.names.close(name.as_deref()),
             Effect::Keep(kept) => self.kept(kept, link),
+        }
+        if let Some(step) = statement.step {
+            self.stepped(step, tag)?;
         }
         match statement.kind {
             StatementKind::Transaction if tag.starts_with(b"ROLLBACK") => {
@@ -114,6 +129,7 @@ impl Session {
             | StatementKind::Explain
             | StatementKind::Object => {}
         }
+        Ok(())
     }
 
     fn settings_lost(&mut self) {

@@ -19,6 +19,7 @@ use super::{Batch, End, Session};
 use crate::frame::{Frame, Malformed};
 use crate::judged::{Judged, Sharing};
 use crate::message::{Bind, Execute, Parse, Report, Status, Target};
+use crate::plans::is_same;
 use crate::statements::{NameBuffer, Reading, Shared};
 use crate::wire::is_reserved;
 
@@ -57,6 +58,9 @@ pub(super) fn owned(judged: Arc<Judged>) -> Arc<Judged> {
 
 impl Session {
     pub(super) async fn on_extended(&mut self, frame: &Frame) -> Result<Outcome, End> {
+        if self.behalf.is_spent() && frame.tag != b'C' {
+            return Ok(Err(super::act::spent()));
+        }
         match frame.tag {
             b'P' => match Parse::read(&frame.body) {
                 Ok(parse) => self.on_parse(parse).await,
@@ -70,9 +74,10 @@ impl Session {
                 Ok(target) => self.on_describe(target).await,
                 Err(error) => Ok(Err(malformed(error))),
             },
-            b'E' => Ok(Execute::read(&frame.body)
-                .map_err(malformed)
-                .and_then(|execute| self.on_execute(execute))),
+            b'E' => match Execute::read(&frame.body) {
+                Ok(execute) => self.on_execute(execute, frame).await,
+                Err(error) => Ok(Err(malformed(error))),
+            },
             _ => {
                 Ok(Target::read(&frame.body).map_err(malformed).map(|target| self.on_close(target)))
             }
@@ -89,6 +94,11 @@ impl Session {
     async fn on_parse(&mut self, parse: Parse<'_>) -> Result<Outcome, End> {
         if let Err(report) = self.admit(parse.name) {
             return Ok(Err(report));
+        }
+        match Box::pin(self.parse_request(&parse)).await? {
+            Ok(Some(())) => return Ok(Ok(())),
+            Ok(None) => {}
+            Err(report) => return Ok(Err(report)),
         }
         let mut prepared = match self.clear(parse.text, parse.types).await? {
             Ok(prepared) => prepared,
@@ -288,6 +298,11 @@ impl Session {
         if let Err(report) = self.admit(bind.portal) {
             return Ok(Err(report));
         }
+        match self.bind_request(&bind) {
+            Ok(Some(())) => return Ok(Ok(())),
+            Ok(None) => {}
+            Err(report) => return Ok(Err(report)),
+        }
         let prepared = match self.fresh(bind.statement).await? {
             Ok(prepared) => prepared,
             Err(report) => return Ok(Err(report)),
@@ -307,6 +322,14 @@ impl Session {
     }
 
     async fn on_describe(&mut self, target: Target<'_>) -> Result<Outcome, End> {
+        let (kind, name) = match target {
+            Target::Statement(name) => (Kind::Statement, name),
+            Target::Portal(name) => (Kind::Portal, name),
+        };
+        if let Some(ours) = self.names.find(kind, name).and_then(|known| known.ours.clone()) {
+            self.describe_request(&ours, kind == Kind::Statement);
+            return Ok(Ok(()));
+        }
         match target {
             Target::Statement(name) => match self.fresh(name).await? {
                 Ok(prepared) => {
@@ -329,14 +352,29 @@ impl Session {
     fn portal(&mut self, name: &[u8]) -> Result<Option<Arc<Prepared>>, Report> {
         match self.names.find(Kind::Portal, name) {
             None if !self.who.is_bypass() || is_reserved(name) => Err(unknown(Kind::Portal, name)),
+            // It was closed when the session began to act for somebody else.
+            Some(prepared) if !is_same(&prepared.principal, &self.who.principal) => {
+                Err(unknown(Kind::Portal, name))
+            }
             prepared => Ok(prepared),
         }
     }
 
-    fn on_execute(&mut self, execute: Execute<'_>) -> Outcome {
-        let prepared = self.portal(execute.portal)?;
+    async fn on_execute(&mut self, execute: Execute<'_>, frame: &Frame) -> Result<Outcome, End> {
+        let prepared = match self.portal(execute.portal) {
+            Ok(prepared) => prepared,
+            Err(report) => return Ok(Err(report)),
+        };
+        if let Some(ours) = prepared.as_ref().and_then(|prepared| prepared.ours.clone()) {
+            return Box::pin(self.execute_request(&ours, frame)).await;
+        }
+        Ok(self.send_execute(execute, prepared))
+    }
+
+    fn send_execute(&mut self, execute: Execute<'_>, prepared: Option<Arc<Prepared>>) -> Outcome {
         if let Some(prepared) = &prepared {
             self.still_linked(prepared)?;
+            self.admit_for(prepared)?;
         }
         let shape = prepared.as_deref().and_then(|one| one.rows(0)).map(|(rows, _)| rows);
         // PostgreSQL does not count rows that a statement without RETURNING makes, but it would count ours.
@@ -362,6 +400,7 @@ impl Session {
         let ours = match (kind, known.as_deref()) {
             (Kind::Statement, Some(known)) => known.slot == Slot::Shared,
             (Kind::Statement, None) => !self.who.is_bypass() || is_reserved(name),
+            (Kind::Portal, Some(known)) if known.ours.is_some() => true,
             (Kind::Portal, _) => is_reserved(name),
         };
         if ours {

@@ -77,7 +77,12 @@ impl HoldError {
 impl Session {
     /// The mode of this person; those whose statements are not analysed keep their connection.
     pub(super) fn mode(&self) -> PoolMode {
-        if self.who.is_bypass() { PoolMode::Session } else { self.who.principal.pool_mode }
+        match (self.who.is_bypass(), self.behalf.is_able()) {
+            (true, _) => PoolMode::Session,
+            // Between two people a connection goes through the pool.
+            (false, true) => PoolMode::Transaction,
+            (false, false) => self.who.principal.pool_mode,
+        }
     }
 
     /// Takes a connection and makes it fit.
@@ -115,7 +120,9 @@ impl Session {
 
     /// Settings and traces. A connection that this person had last, with the same settings, needs nothing.
     async fn adopt(&mut self, lease: &mut Upstream) -> Result<(), UpstreamError> {
-        let owned = lease.owner.as_ref().is_some_and(|owner| is_same(owner, &self.who.principal));
+        // Who acts for others may be somebody else before the transaction has done anything.
+        let owned = !self.behalf.is_able()
+            && lease.owner.as_ref().is_some_and(|owner| is_same(owner, &self.who.principal));
         let traces = lease.traces && !owned;
         let same = lease.settings.as_ref().is_some_and(|settings| {
             Arc::ptr_eq(settings, &self.settings_text) || *settings == self.settings_text

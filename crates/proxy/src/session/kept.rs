@@ -19,6 +19,7 @@ use super::names::{Form, Kind, Prepared, Slot};
 use super::pending::Pending;
 use super::{Batch, End, Session};
 use crate::message::{Report, Status};
+use crate::plans::is_same;
 use crate::wire::is_reserved;
 
 /// Done, or what the client gets instead.
@@ -121,6 +122,13 @@ impl Session {
         if let Err(report) = self.names.room() {
             return Ok(Err(report));
         }
+        let lasting = match kept.life {
+            Life::Prepared | Life::HeldCursor => self.admit_lasting(),
+            Life::Cursor => Ok(()),
+        };
+        if let Err(report) = lasting {
+            return Ok(Err(report));
+        }
         // PostgreSQL has it under another name, and would not mind.
         let known = match overlay.find(table(kept.life), &kept.name) {
             Some(known) => known,
@@ -162,9 +170,16 @@ impl Session {
                 }
             }
         };
+        if known.ours.is_some() {
+            return Ok(Err(self.unsupported("EXECUTE of a statement that is for pgcordon itself")));
+        }
         let known = match known.slot {
             Slot::Shared if self.status == Status::Failed => {
                 return Ok(Err(Report::aborted()));
+            }
+            // It would keep its connection.
+            Slot::Shared if self.behalf.is_touched() => {
+                return Ok(self.admit_lasting().map(|()| None));
             }
             Slot::Shared => self.make_own(name.as_bytes(), &known),
             Slot::Own | Slot::Unnamed => known,
@@ -196,6 +211,11 @@ impl Session {
         if !plain {
             return Ok(Err(self.unsupported("FETCH from a portal that is no SELECT")));
         }
+        if !is_same(&known.principal, &self.who.principal) {
+            let message = format!("cursor \"{name}\" was opened as another person");
+            let report = Report::error("42501", message);
+            return Ok(Err(self.who.refused("stale_cursor", "", report)));
+        }
         if known.epoch == self.who.state.epoch {
             return Ok(Ok(Some(known)));
         }
@@ -222,7 +242,13 @@ impl Session {
         old: Arc<Prepared>,
     ) -> Outcome<Arc<Prepared>> {
         self.refresh_who()?;
-        if old.epoch == self.who.state.epoch && old.path == self.path.generation() {
+        if old.ours.is_some() {
+            return Ok(Ok(old));
+        }
+        if old.epoch == self.who.state.epoch
+            && old.path == self.path.generation()
+            && is_same(&old.principal, &self.who.principal)
+        {
             return Ok(Ok(old));
         }
         let new = match self.judge(&old.text, &old.types, old.form).await? {

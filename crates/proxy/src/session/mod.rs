@@ -8,7 +8,10 @@
 //! - Each buffer is bounded: a side that does not read stops the other side from being read.
 //! - Answers keep the order of the messages, our own among them.
 
+mod act;
 mod alike;
+mod asked;
+mod behalf;
 mod client;
 mod clock;
 mod complete;
@@ -20,6 +23,7 @@ mod path;
 mod pending;
 mod quota;
 mod relay;
+mod request;
 mod said;
 mod stop;
 mod verdict;
@@ -32,7 +36,7 @@ use std::time::Duration;
 use crate::cancel::Ticket;
 use crate::config::UpstreamConfig;
 use crate::event::{Event, emit};
-use crate::frame::{Decoder, FrameError, Limits, Malformed};
+use crate::frame::{Decoder, Frame, FrameError, Limits, Malformed};
 use crate::greeting::Greeting;
 use crate::link::Link;
 use crate::message::{Report, Status};
@@ -41,11 +45,12 @@ use crate::settings::Settings;
 use crate::upstream::{self, Upstream};
 use crate::wire::{Own, Wire};
 
+use behalf::Behalf;
 pub(crate) use clock::Patience;
 use clock::{Clock, Due, Wait};
 use names::Names;
 use path::SearchPath;
-use pending::{Asks, Pending, Queue};
+use pending::{Asks, Pending, Queue, Stakes};
 use quota::Quota;
 use relay::Relaying;
 use said::Said;
@@ -129,6 +134,10 @@ pub(crate) struct Session {
     /// Of the user who logged in, whomever they act for.
     places: Places,
     who: Who,
+    /// For whom it runs statements: `who` follows.
+    behalf: Behalf,
+    /// A message that waits until everything before it has been answered.
+    stash: Option<Frame>,
     /// Of the startup packet: what RESET ALL goes back to.
     startup: Settings,
     /// What the session has set.
@@ -175,11 +184,14 @@ impl Session {
     /// Applies the client's settings, learns the search_path, and greets the client.
     pub(crate) async fn start(parts: Parts) -> Result<Self, (Link, Report)> {
         let Parts { client, who, settings, ticket, limits, adopt_timeout, stop, .. } = parts;
+        let able = who.state.policy.may_act(&who.login.identity);
         let mut session = Self {
             client,
             lease: None,
             places: who.database.pool.places(who.user()),
             who,
+            behalf: Behalf::new(able),
+            stash: None,
             startup: settings.clone(),
             settings_text: settings.statement().unwrap_or_default().into(),
             settings,
@@ -194,7 +206,7 @@ impl Session {
             clock: Clock::new(parts.patience),
             quota: Quota::default(),
             decoder: Decoder::new(limits),
-            queue: Queue::default(),
+            queue: Queue::new(able),
             names: Names::new(parts.max_names),
             path: SearchPath::default(),
             said: Said::default(),
@@ -207,6 +219,9 @@ impl Session {
             catalog_touched: false,
             own_failures: 0,
         };
+        if let Err(report) = session.act_from_start().await {
+            return Err((session.client, report.fatally()));
+        }
         match session.greeting().await {
             Ok(greeting) => {
                 session.greet(&greeting);
@@ -294,7 +309,10 @@ impl Session {
 
     /// Nothing is under way, and no transaction is open.
     fn is_at_rest(&self) -> bool {
-        self.is_at_boundary() && self.status == Status::Idle && self.client.inbound.is_empty()
+        self.is_at_boundary()
+            && self.status == Status::Idle
+            && self.stash.is_none()
+            && self.client.inbound.is_empty()
     }
 
     /// A message boundary of the upstream connection.
@@ -353,7 +371,7 @@ impl Session {
 
     /// Says goodbye, and gives the upstream connection back where that is safe.
     async fn finish(mut self, end: End) {
-        emit(&Event::Disconnected { user: self.who.user(), reason: &end.to_string() });
+        emit(&Event::Disconnected { user: &self.who.login.name, reason: &end.to_string() });
         self.say_goodbye(&end).await;
         let no_cancel = self.ticket.detach(END_TIMEOUT).await;
         let usable = match end {
@@ -413,10 +431,10 @@ impl Session {
             Asks::Settings => Own::Settings(&settings),
         };
         self.wire().own_sequence(own);
-        self.queue.push(Pending::Own { asks, value: None, closed: 0 }, false, false);
+        self.queue.push(Pending::Own { asks, value: None, closed: 0 }, Stakes::Low, false);
         if self.batch == Batch::Closed {
             self.wire().sync();
-            self.queue.push(Pending::Sync { ours: true }, false, false);
+            self.queue.push(Pending::Sync { ours: true }, Stakes::Low, false);
         } else {
             self.wire().flush();
         }

@@ -13,9 +13,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pgcordon_policy::Principal;
 use pgcordon_rewrite::{ClearedStatement, Effect, Life, RowShape, Use};
 
 use super::alike::Sent;
+use super::request::Ours;
 use crate::judged::Judged;
 use crate::message::Report;
 
@@ -46,6 +48,8 @@ pub(super) enum Slot {
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
     pub(super) judged: Arc<Judged>,
+    /// Whose statement it is.
+    pub(super) principal: Arc<Principal>,
     /// Generation of the search_path.
     pub(super) path: u64,
     pub(super) form: Form,
@@ -54,6 +58,8 @@ pub(super) struct Prepared {
     pub(super) links: HashMap<usize, Arc<Prepared>>,
     /// The text for which it runs, if that is not its own.
     pub(super) sent: Option<Sent>,
+    /// It is for pgcordon itself, and nothing upstream.
+    pub(super) ours: Option<Arc<Ours>>,
 }
 
 impl Deref for Prepared {
@@ -146,6 +152,11 @@ impl Names {
     pub(super) fn new(limit: usize) -> Self {
         let (statements, portals) = (HashMap::new(), HashMap::new());
         Self { limit, statements, portals, bytes: 0, session_bound: 0 }
+    }
+
+    /// Empty tables for as many.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.limit)
     }
 
     fn table(&mut self, kind: Kind) -> &mut HashMap<Bytes, Arc<Prepared>> {
@@ -292,7 +303,8 @@ mod tests {
     fn prepared(text: &str) -> Arc<Prepared> {
         let judged = Arc::new(Judged::new(text.into(), cleared(text), Bytes::new(), Epoch(1)));
         let (form, slot, links) = (Form::Text, Slot::Own, HashMap::new());
-        Arc::new(Prepared { judged, path: 1, form, slot, links, sent: None })
+        let (principal, sent, ours) = (Arc::default(), None, None);
+        Arc::new(Prepared { judged, principal, path: 1, form, slot, links, sent, ours })
     }
 
     fn check(names: &mut Names, name: &str, expected: Option<&str>) {

@@ -65,6 +65,8 @@ pub(super) enum Pending {
         prepared: Arc<Prepared>,
         index: usize,
         shared: bool,
+        /// Messages of our own for the client behind the first statement's answer.
+        interlude: Option<BytesMut>,
     },
     /// Also what is left of a simple query that failed: ReadyForQuery.
     Sync {
@@ -143,10 +145,11 @@ impl Pending {
         }
     }
 
-    /// Whether later messages can only be judged once this one is answered.
-    fn is_barrier(&self, path_touched: bool) -> bool {
+    /// Whether later messages can only be judged once this one is answered. `acts`: of a session that acts for others.
+    fn is_barrier(&self, stakes: Stakes, acts: bool) -> bool {
         let statements = match self {
             Self::Own { .. } => return true,
+            Self::Query { .. } | Self::Sync { .. } if acts => return true,
             Self::Execute(Some(prepared)) | Self::Query { prepared, .. } => {
                 prepared.cleared.statements()
             }
@@ -167,23 +170,37 @@ impl Pending {
         statements.iter().any(|statement| {
             statement.effect != Effect::None
                 || statement.kind == StatementKind::Create
-                || (path_touched && statement.kind == StatementKind::Transaction)
+                || (stakes == Stakes::High && statement.kind == StatementKind::Transaction)
         })
     }
+}
+
+/// Whether the end of a transaction, or a rollback to a savepoint, changes what later statements mean.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stakes {
+    Low,
+    High,
 }
 
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
+    /// The session acts for others: one transaction after the other.
+    acts: bool,
     entries: VecDeque<(Pending, bool)>,
     barriers: usize,
     bytes: usize,
 }
 
 impl Queue {
+    /// `acts`: of a session that acts for others.
+    pub(super) fn new(acts: bool) -> Self {
+        Self { acts, ..Self::default() }
+    }
+
     /// `counted`: later messages wait until it is answered, whatever it is.
-    pub(super) fn push(&mut self, pending: Pending, path_touched: bool, counted: bool) {
-        let barrier = counted || pending.is_barrier(path_touched);
+    pub(super) fn push(&mut self, pending: Pending, stakes: Stakes, counted: bool) {
+        let barrier = counted || pending.is_barrier(stakes, self.acts);
         self.barriers += usize::from(barrier);
         self.bytes += pending.bytes();
         self.entries.push_back((pending, barrier));
@@ -191,7 +208,7 @@ impl Queue {
 
     /// Puts something in front, in place of what was taken.
     pub(super) fn put_back(&mut self, pending: Pending) {
-        let barrier = pending.is_barrier(true);
+        let barrier = pending.is_barrier(Stakes::High, self.acts);
         self.barriers += usize::from(barrier);
         self.bytes += pending.bytes();
         self.entries.push_front((pending, barrier));

@@ -254,6 +254,7 @@ impl Session {
     }
 
     fn on_error(&mut self, body: &[u8]) -> Result<(), End> {
+        self.behalf.failed();
         self.reword(body);
         self.statement_ended();
         if self.on_cut_error()? {
@@ -406,6 +407,10 @@ impl Session {
             self.has_set &= self.status != Status::Idle;
         }
         if self.status == Status::Idle {
+            // Behind a Sync of ours the client's own message is still to come.
+            if !ours {
+                self.transaction_over()?;
+            }
             self.path.idle();
             // Later messages may have made portals of the next transaction already.
             if self.queue.is_empty() && self.batch == Batch::Closed {

@@ -11,15 +11,20 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use pgcordon_policy::{ConnectDenial, Policy, Principal};
+use pgcordon_policy::{Acting, ConnectDenial, Identity, Policy, Principal};
 use pgcordon_rewrite::{Cleared, Context, Layer, Mark, Refusal, enforce};
 use pgcordon_sql::catalog::Snapshot;
 use tokio::sync::Semaphore;
 
+use super::behalf::{Person, Whom};
 use super::path::SearchPath;
+use crate::auth::Ways;
 use crate::event::{Event, RefusalId, emit};
+use crate::facts::{Fact, facts};
 use crate::judged::Judged;
 use crate::message::{Report, Severity};
 use crate::plans::Key;
@@ -31,7 +36,16 @@ pub(super) const LONG: usize = 8 * 1024;
 /// A person connected to a database.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
+    /// As whom statements are judged.
     pub(crate) principal: Arc<Principal>,
+    /// Whoever logged in.
+    pub(crate) login: Arc<Principal>,
+    /// How `login` runs statements as `principal`; `None` for themselves.
+    pub(crate) acting: Option<Acting>,
+    /// When the token ends that names the person.
+    pub(crate) until: Option<SystemTime>,
+    /// Whom a token is for, and what the database says of people.
+    pub(crate) ways: Arc<ArcSwap<Ways>>,
     pub(crate) database: Arc<Database>,
     pub(crate) state: Arc<State>,
     /// The state is this session's own: its open transaction has changed the catalog, which nobody else sees yet. Holds
@@ -41,6 +55,14 @@ pub(crate) struct Who {
     pub(crate) max_statement_bytes: usize,
     /// Places for judging long texts, shared by all sessions.
     pub(crate) long_texts: Arc<Semaphore>,
+}
+
+/// As whom statements are judged.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) principal: Arc<Principal>,
+    pub(super) acting: Option<Acting>,
+    pub(super) until: Option<SystemTime>,
 }
 
 /// Why there is no verdict but a refusal.
@@ -59,7 +81,18 @@ impl Who {
         self.principal.bypass
     }
 
-    /// Takes the newest state. The person may have other roles in it, or none at all.
+    /// Whether whoever logged in looks at what the person would see, and changes nothing.
+    pub(super) fn is_viewing(&self) -> bool {
+        self.acting == Some(Acting::Viewing)
+    }
+
+    /// Whoever logged in, where that is somebody else.
+    pub(crate) fn by(&self) -> Option<&str> {
+        self.acting.map(|_| self.login.name.as_str())
+    }
+
+    /// Takes the newest state. The person may have other roles in it, or none at all; and whoever logged in may act for
+    /// them no more.
     pub(super) fn refresh(&mut self) -> Result<bool, ConnectDenial> {
         if self.database.is_newest(&self.state) {
             return Ok(false);
@@ -71,7 +104,17 @@ impl Who {
             }
             state = self.bound(&state.policy, &self.state.snapshot);
         }
-        self.principal = state.principal(&self.principal.identity, &self.principal.database)?;
+        self.login = state.principal(&self.login.identity, &self.login.database)?;
+        self.principal = match self.acting {
+            None => self.login.clone(),
+            Some(_) => {
+                let person = &self.principal.identity;
+                let acting = state.policy.may_act_as(&self.login.identity, person);
+                let denied = |_| ConnectDenial::NotAllowed { usable: Vec::new() };
+                self.acting = Some(acting.map_err(denied)?);
+                state.principal(person, &self.login.database)?
+            }
+        };
         self.state = state;
         Ok(true)
     }
@@ -91,6 +134,43 @@ impl Who {
     /// Whether somebody else has changed the catalog since the session's own look at it.
     pub(super) fn is_outdated(&self) -> bool {
         self.private.as_ref().is_some_and(|shared| !self.database.is_newest(shared))
+    }
+
+    /// Whether the token has ended that names the person.
+    pub(super) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= SystemTime::now())
+    }
+
+    /// As whom statements for that person are judged; or why whoever logged in may not act for them on this database.
+    pub(super) fn standing_for(&self, whom: &Whom) -> Result<Standing, String> {
+        let Person { identity, until } = match whom {
+            Whom::Login => {
+                let principal = self.login.clone();
+                return Ok(Standing { principal, acting: None, until: None });
+            }
+            Whom::Person(person) => person,
+        };
+        let acting = self.may_act_as(identity)?;
+        let principal = self.state.principal(identity, &self.login.database);
+        let principal = principal.map_err(|denial| denial.to_string())?;
+        Ok(Standing { principal, acting: Some(acting), until: *until })
+    }
+
+    /// Whether whoever logged in may act for a person, whatever the database.
+    pub(super) fn may_act_as(&self, person: &Identity) -> Result<Acting, String> {
+        let acting = self.state.policy.may_act_as(&self.login.identity, person);
+        acting.map_err(|denial| denial.to_string())
+    }
+
+    /// Statements are judged so from now on.
+    pub(super) fn stand(&mut self, standing: Standing) {
+        let Standing { principal, acting, until } = standing;
+        (self.principal, self.acting, self.until) = (principal, acting, until);
+    }
+
+    /// Who the person is, and where that comes from.
+    pub(super) fn facts(&self) -> Vec<Fact> {
+        facts(&self.state.policy, &self.principal, self.acting)
     }
 
     /// Judges a text; a relation or column that nobody knows may be newer than the snapshot.
@@ -248,9 +328,9 @@ impl Who {
         mut report: Report,
     ) -> Report {
         let id = RefusalId::new();
-        let (user, database) = (self.user(), self.principal.database.as_str());
+        let (user, by, database) = (self.user(), self.by(), self.principal.database.as_str());
         let layer = layer.name();
-        emit(&Event::Refused { id, user, database, layer, code, reason });
+        emit(&Event::Refused { id, user, by, database, layer, code, reason });
         if !report.detail.is_empty() {
             report.detail.push(' ');
         }
@@ -268,6 +348,7 @@ impl Who {
             cleared.statements().iter().map(|one| format!("{:?}", one.kind)).collect();
         emit(&Event::Bypassed {
             user: self.user(),
+            by: self.by(),
             database: &self.principal.database,
             kinds: &kinds.join(","),
             text_hash: hasher.finish(),

@@ -449,7 +449,8 @@ fn textual(kind: &nodes::TypeName) -> bool {
     name.is_some_and(|name| ["text", "varchar", "bpchar", "name", "char"].contains(&name))
 }
 
-fn constant(node: Node<'_>) -> Option<&str> {
+/// A string constant's value.
+pub(super) fn constant(node: Node<'_>) -> Option<&str> {
     let Node::A_Const(constant) = node else { return None };
     match constant.val() {
         Some(ConstValue::String(text)) => Some(text),

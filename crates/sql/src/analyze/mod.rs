@@ -30,6 +30,7 @@ mod name;
 mod number;
 mod object;
 mod query;
+mod request;
 mod row;
 mod scope;
 mod shape;
@@ -62,10 +63,11 @@ pub use lookup::{Form, Guard, SettingUse, Wanted, readable_view};
 pub use merge::{Action, When};
 pub use object::ObjectCommand;
 pub(crate) use object::object_command;
+pub use request::{Operand, Part, PartKind, Request, Variable, may_request, parts};
 pub use scope::Visibility;
 pub use through::{Through, ThroughColumn};
 pub(crate) use utility::outline_of;
-pub use utility::{Change, Discard, Outline, Setting, Utility, outline};
+pub use utility::{Change, Discard, Outline, Setting, Step, Utility, outline};
 pub use write::{Within, Write, WriteKind};
 
 use crate::catalog::{ColumnId, Oid, RelationId, Snapshot};
@@ -444,7 +446,7 @@ impl Path<'_> {
                 Change::Default | Change::Reset => Self::Unknown,
             },
             Utility::ResetAll | Utility::Discard(Discard::All) => Self::Unknown,
-            Utility::Transaction => match self {
+            Utility::Transaction(_) => match self {
                 Self::Set(_) => Self::Unknown,
                 other @ (Self::Session(_) | Self::Unknown) => other,
             },

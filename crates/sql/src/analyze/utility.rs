@@ -48,11 +48,25 @@ pub enum Discard {
     Temporary,
 }
 
+/// What transaction control does.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Step {
+    /// BEGIN, START TRANSACTION.
+    Begin,
+    /// COMMIT, END, ROLLBACK, ABORT.
+    End {
+        /// AND CHAIN: another one begins at once.
+        chain: bool,
+    },
+    /// SAVEPOINT, RELEASE, ROLLBACK TO.
+    Inside,
+}
+
 /// A statement that names no relation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Utility {
     /// BEGIN, START, COMMIT, ROLLBACK, SAVEPOINT, RELEASE, ROLLBACK TO.
-    Transaction,
+    Transaction(Step),
     /// SET, RESET.
     Set(Setting),
     /// SET TRANSACTION, SET SESSION CHARACTERISTICS.
@@ -114,13 +128,13 @@ pub(super) fn utility(node: Node<'_>) -> Result<Utility, Error> {
 fn transaction_kind(transaction: &nodes::TransactionStmt) -> Utility {
     use TransactionStmtKind as Kind;
     match transaction.kind {
-        Kind::TRANS_STMT_BEGIN
-        | Kind::TRANS_STMT_START
-        | Kind::TRANS_STMT_COMMIT
-        | Kind::TRANS_STMT_ROLLBACK
-        | Kind::TRANS_STMT_SAVEPOINT
-        | Kind::TRANS_STMT_RELEASE
-        | Kind::TRANS_STMT_ROLLBACK_TO => Utility::Transaction,
+        Kind::TRANS_STMT_BEGIN | Kind::TRANS_STMT_START => Utility::Transaction(Step::Begin),
+        Kind::TRANS_STMT_COMMIT | Kind::TRANS_STMT_ROLLBACK => {
+            Utility::Transaction(Step::End { chain: transaction.chain })
+        }
+        Kind::TRANS_STMT_SAVEPOINT | Kind::TRANS_STMT_RELEASE | Kind::TRANS_STMT_ROLLBACK_TO => {
+            Utility::Transaction(Step::Inside)
+        }
         _ => Utility::Other("two-phase commit"),
     }
 }
