@@ -198,7 +198,8 @@ fn gives_rows(statement: &ClearedStatement, lower: &str) -> bool {
         | StatementKind::Close
         | StatementKind::Prepare
         | StatementKind::Object
-        | StatementKind::Create => false,
+        | StatementKind::Create
+        | StatementKind::Temporary => false,
     }
 }
 
@@ -225,6 +226,7 @@ fn writes(kind: StatementKind) -> bool {
         | StatementKind::Execute
         | StatementKind::Object
         | StatementKind::Create
+        | StatementKind::Temporary
         | StatementKind::Other => true,
     }
 }
@@ -260,6 +262,7 @@ fn leaves_traces(statement: &ClearedStatement) -> bool {
         | StatementKind::Explain
         | StatementKind::Object
         | StatementKind::Create
+        | StatementKind::Temporary
         | StatementKind::Other => true,
     }
 }

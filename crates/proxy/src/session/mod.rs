@@ -167,6 +167,10 @@ pub(crate) struct Session {
     reapply: bool,
     /// A statement of a bypass principal may have changed the catalog.
     catalog_touched: bool,
+    /// The open transaction has changed it.
+    defined: bool,
+    /// The session has, or may have, temporary tables: its look at the catalog is its own, its connection too.
+    temporary: bool,
     /// Own statements that failed in a row.
     own_failures: u8,
 }
@@ -205,6 +209,8 @@ impl Session {
             relaying: Relaying::Nothing,
             reapply: false,
             catalog_touched: false,
+            defined: false,
+            temporary: false,
             own_failures: 0,
         };
         match session.greeting().await {

@@ -166,10 +166,14 @@ impl Pending {
         };
         statements.iter().any(|statement| {
             statement.effect != Effect::None
-                || statement.kind == StatementKind::Create
+                || changes_catalog(statement.kind)
                 || (path_touched && statement.kind == StatementKind::Transaction)
         })
     }
+}
+
+fn changes_catalog(kind: StatementKind) -> bool {
+    [StatementKind::Create, StatementKind::Temporary, StatementKind::Discard].contains(&kind)
 }
 
 /// The queue.
