@@ -39,9 +39,9 @@ const RULES: &str = "
 /// Rita makes and changes; Ralf may read and write there, and define nothing.
 fn makers() -> String {
     policy()
-        .replace("  viewer: {}\n", "  viewer: {}\n  maker: {}\n  definer: { includes: [maker], statements: [create, ddl] }\n")
+        .replace("  viewer: {}\n", "  viewer: {}\n  maker: {}\n  scratcher: { statements: [temporary] }\n  definer: { includes: [maker], statements: [create, ddl, temporary] }\n")
         .replace("north: { roles: [sales_rep]", "north: { roles: [sales_rep, definer]")
-        .replace("south: { roles: [sales_rep]", "south: { roles: [sales_rep, maker]")
+        .replace("south: { roles: [sales_rep]", "south: { roles: [sales_rep, maker, scratcher]")
         .replace("\ntables:\n  public.regions:\n", &format!("\ntables:{RULES}"))
 }
 
@@ -325,4 +325,149 @@ fn one_message_does_not_use_what_it_defines() {
     refused(&mut rita, "DROP TABLE work.a; SELECT 1 FROM work.a", "0A000", words);
     rita.run("DROP TABLE work.a; CREATE TABLE work.a (other text)");
     assert_eq!(said(&rita.simple("SELECT count(other) FROM work.a")), "0");
+}
+
+#[test]
+fn temporary_tables_are_the_sessions_own() {
+    let stage = prepared();
+    check(
+        &stage,
+        "query CREATE TEMP TABLE t (id serial PRIMARY KEY, body text)
+         query INSERT INTO t (body) VALUES ('a'), ('b') RETURNING id
+         query SELECT * FROM t ORDER BY id
+         query UPDATE pg_temp.t SET body = 'c' WHERE id = 1
+         query SELECT t.body FROM pg_temp.t JOIN customers c USING (id) ORDER BY 1
+         query CREATE INDEX ON t (body)
+         query ALTER TABLE t ADD COLUMN n int DEFAULT 4
+         query SELECT sum(n) FROM t
+         query CREATE TEMP TABLE u AS SELECT id, region FROM orders
+         query SELECT count(*), count(*) FILTER (WHERE region = 'North') FROM u
+         query SELECT id INTO TEMP v FROM u
+         query TRUNCATE v
+         query SELECT count(*) FROM v
+         query DROP TABLE u, v
+         query SELECT 1 FROM u
+         query BEGIN
+         query CREATE TEMP TABLE w ON COMMIT DROP AS SELECT 1 AS a
+         query SELECT a FROM w
+         query COMMIT
+         query SELECT a FROM w
+         query BEGIN
+         query CREATE TEMP TABLE w (a int)
+         query SAVEPOINT s
+         query INSERT INTO w VALUES (1)
+         query DROP TABLE t
+         query ROLLBACK TO s
+         query SELECT count(*) FROM w
+         query SELECT count(*) FROM t
+         query ROLLBACK
+         query SELECT 1 FROM w
+         query SELECT count(*) FROM t
+         query CREATE TABLE work.t (x int)
+         query SELECT x FROM work.t
+         query DISCARD TEMP
+         query SELECT 1 FROM t
+         query SELECT x FROM work.t",
+        &["D 1 a", "D 8", "D 0", "D 1", "E 42P01"],
+    );
+    check(
+        &stage,
+        "parse -: CREATE TEMP TABLE t (id int)
+         bind - -
+         execute -
+         parse a: INSERT INTO t VALUES ($1)
+         bind - a (7)
+         execute -
+         parse b: SELECT id FROM t
+         bind - b
+         execute -
+         sync
+         bind - b
+         execute -
+         sync
+         query DISCARD ALL
+         parse -: SELECT id FROM t
+         sync",
+        &["D 7", "E 42P01"],
+    );
+}
+
+/// A temporary table of a protected name is found first, as by PostgreSQL; what is behind the name stays what it is.
+#[test]
+fn a_temporary_table_hides_others_and_opens_none() {
+    let stage = prepared();
+    check(
+        &stage,
+        "query CREATE TEMP TABLE customers AS SELECT 1 AS id, 'mine'::text AS name
+         query SELECT name FROM customers
+         query SELECT count(*) FROM public.customers
+         query WITH customers AS (SELECT 'cte' AS name) SELECT name FROM customers
+         query DELETE FROM customers
+         query SELECT count(*) FROM customers
+         query DROP TABLE customers
+         query SELECT count(*) FROM customers
+         query CREATE TEMP TABLE text (a int)
+         query SELECT 'x'::text
+         query SELECT 'x'::pg_catalog.text",
+        &["D mine", "D cte", "D 0", "D x", "E 22P02"],
+    );
+    let mut rita = stage.client("rita");
+    rita.run("CREATE TEMP TABLE payroll (id int, salary numeric)");
+    assert_eq!(said(&rita.simple("SELECT count(*) FROM payroll")), "0");
+    refused(&mut rita, "SELECT * FROM public.payroll", "42P01", "payroll");
+    // A rule's own sub-select reads what the policy means.
+    let before = said(&rita.simple("SELECT count(*) FROM items"));
+    rita.run("CREATE TEMP TABLE orders (id int, region text)");
+    assert_eq!(said(&rita.simple("SELECT count(*) FROM items")), before);
+    let mut ralf = stage.client("ralf");
+    refused(&mut ralf, "SELECT * FROM pg_temp.payroll", "42P01", "payroll");
+    ralf.run("CREATE TEMP TABLE own AS SELECT * FROM orders");
+    assert_eq!(said(&ralf.simple("SELECT count(*) FROM own WHERE region <> 'South'")), "0");
+    ralf.run("ALTER TABLE own ADD COLUMN x int");
+    ralf.run("DROP TABLE own");
+    for sql in [
+        "CREATE TABLE work.t (id int)",
+        "ALTER TABLE work.first ADD COLUMN x int",
+        "DROP TABLE work.first",
+    ] {
+        refused(&mut ralf, sql, "42501", "is not granted");
+    }
+    refused(&mut ralf, "CREATE TABLE work.t AS SELECT 1", "42501", "is not granted");
+    refused(&mut stage.client("max"), "CREATE TEMP TABLE t (id int)", "42501", "is not granted");
+}
+
+/// A type of a built-in one's name, in a schema that is searched first: a cast to it can raise, for rows that stay hidden.
+#[test]
+fn a_type_of_ones_own_is_no_built_in_one() {
+    let stage = prepared();
+    check(
+        &stage,
+        "query CREATE DOMAIN work.text AS pg_catalog.text CHECK (value <> 'South')
+         query CREATE TABLE work.uses (x work.text)
+         query SET search_path = work, pg_catalog, public
+         query SELECT 'South'::text
+         query SELECT count(*) FROM orders WHERE region::text <> 'x'
+         query SELECT 'South'::pg_catalog.text
+         query SET search_path = work, public
+         query SELECT 'South'::text",
+        &["E 23514", "D 6", "D South"],
+    );
+}
+
+/// Two people, one upstream connection: what is temporary goes before it is lent.
+#[test]
+fn nobody_finds_anothers_temporary_tables() {
+    let stage = prepared();
+    let mut rita = stage.client("rita");
+    rita.run("CREATE TEMP TABLE secret AS SELECT 'north' AS body");
+    assert_eq!(said(&rita.simple("SELECT body FROM secret")), "north");
+    let mut ralf = stage.client("ralf");
+    refused(&mut ralf, "SELECT body FROM secret", "42P01", "secret");
+    drop(rita);
+    for _ in 0..5 {
+        let mut ralf = stage.client("ralf");
+        refused(&mut ralf, "SELECT body FROM secret", "42P01", "secret");
+        ralf.run("CREATE TEMP TABLE secret AS SELECT 'south' AS body");
+        assert_eq!(said(&ralf.simple("SELECT body FROM secret")), "south");
+    }
 }

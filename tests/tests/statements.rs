@@ -442,7 +442,7 @@ fn what_a_query_makes_holds_what_its_maker_may_see() {
     assert_eq!(said(&rita.simple("SELECT count(*) FROM made")), own);
     assert_eq!(said(&rita.simple("SELECT count(*) FROM made WHERE region <> 'North'")), "0");
     refused(&mut rita, "CREATE TABLE leak AS SELECT * FROM payroll", "42P01", "payroll");
-    refused(&mut rita, "CREATE TEMP TABLE t AS SELECT 1", "0A000", "temporary");
+    refused(&mut rita, "CREATE TEMP TABLE t AS SELECT 1", "42501", "TEMPORARY");
     rita.run("SELECT id INTO public.unruled FROM orders");
     refused(&mut rita, "SELECT * FROM unruled", "42P01", "unruled");
     // A view is read as its definition, by the reader's rules; what its maker may not see stays out.

@@ -73,6 +73,7 @@ features! {
     StatementsExplain => "statements: explain",
     StatementsCreate => "statements: create",
     StatementsDdl => "statements: ddl",
+    StatementsTemporary => "statements: temporary",
     Functions => "functions",
     Scope => "tables of a database",
     Limits => "limits",
@@ -140,6 +141,7 @@ fn of_role(name: &str, role: &Role, used: &mut BTreeSet<Feature>) {
         StatementGrant::Explain => Feature::StatementsExplain,
         StatementGrant::Create => Feature::StatementsCreate,
         StatementGrant::Define => Feature::StatementsDdl,
+        StatementGrant::Temporary => Feature::StatementsTemporary,
     }));
 }
 

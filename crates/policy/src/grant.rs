@@ -21,12 +21,15 @@ pub enum StatementGrant {
     Create,
     /// CREATE TABLE, ALTER, DROP and their kin, on what the person holds whole.
     Define,
+    /// CREATE TEMPORARY TABLE, and what is done to such tables.
+    Temporary,
 }
 
-const WORDS: [(&str, StatementGrant); 3] = [
+const WORDS: [(&str, StatementGrant); 4] = [
     ("explain", StatementGrant::Explain),
     ("create", StatementGrant::Create),
     ("ddl", StatementGrant::Define),
+    ("temporary", StatementGrant::Temporary),
 ];
 
 /// Reads a role's `statements`.
@@ -40,7 +43,7 @@ pub(crate) fn read(node: Option<&Node>, report: &mut Report) -> BTreeSet<Stateme
             }
             None => {
                 let near = report.suggest(&scalar.text, WORDS.iter().map(|(word, _)| *word));
-                let hint = if near.is_empty() { "explain, create, ddl" } else { &near };
+                let hint = if near.is_empty() { "explain, create, ddl, temporary" } else { &near };
                 let message = format!("unknown kind of statement `{}`", scalar.text);
                 report.add(&scalar.place, MistakeKind::Structure, message, hint);
             }

@@ -79,7 +79,7 @@ fn a_role_grants_kinds_of_statement_by_known_words() {
     check(
         &["roles: { a: { statements: [explian, 'grant'] } }"],
         "1.yaml:1:28: unknown kind of statement `explian` (hint: did you mean `explain`?)\n\
-         1.yaml:1:37: unknown kind of statement `grant` (hint: explain, create, ddl)",
+         1.yaml:1:37: unknown kind of statement `grant` (hint: explain, create, ddl, temporary)",
     );
 }
 

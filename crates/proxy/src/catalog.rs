@@ -224,6 +224,7 @@ pub(crate) fn of_answers(answers: Vec<Rows>) -> Result<Loaded, CatalogError> {
         epoch: next_epoch(),
         server_version: version,
         database: server.owned(1)?,
+        temporary: server.optional(3)?.map(str::to_owned),
         schemas: schemas.iter().map(|row| row.owned(0)).collect::<Result<_, _>>()?,
         relations: relations_of(&relations, columns_of(&columns)?)?,
         functions: each(&functions, function)?,

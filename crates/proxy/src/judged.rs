@@ -204,7 +204,8 @@ fn gives_rows(statement: &ClearedStatement, lower: &str) -> bool {
         | StatementKind::Close
         | StatementKind::Prepare
         | StatementKind::Object
-        | StatementKind::Create => false,
+        | StatementKind::Create
+        | StatementKind::Temporary => false,
     }
 }
 
@@ -231,6 +232,7 @@ fn writes(kind: StatementKind) -> bool {
         | StatementKind::Execute
         | StatementKind::Object
         | StatementKind::Create
+        | StatementKind::Temporary
         | StatementKind::Other => true,
     }
 }
@@ -245,6 +247,7 @@ fn changes_data(statement: &ClearedStatement) -> bool {
         | StatementKind::CopyIn
         | StatementKind::Object
         | StatementKind::Create
+        | StatementKind::Temporary
         | StatementKind::Other => true,
         StatementKind::Select
         | StatementKind::CopyOut
@@ -297,6 +300,7 @@ fn leaves_traces(statement: &ClearedStatement) -> bool {
         | StatementKind::Explain
         | StatementKind::Object
         | StatementKind::Create
+        | StatementKind::Temporary
         | StatementKind::Other => true,
     }
 }
@@ -381,6 +385,8 @@ mod tests {
             effect: Effect::None,
             uses: pgcordon_rewrite::Use::Nothing,
             settings: Vec::new(),
+            step: None,
+            writes: true,
         };
         let plain = "insert into t values (1)";
         let returning = "insert into t values (1) returning a";

@@ -222,8 +222,12 @@ impl Upstream {
     }
 
     /// Reads the catalog as this connection's transaction sees it. Nothing may be outstanding; the transaction stays as
-    /// it is, within a batch too. `path` is the search_path that it has, as PostgreSQL shows it.
-    pub(crate) async fn catalog(&mut self, path: &str) -> Result<Vec<Rows>, UpstreamError> {
+    /// it is, within a batch too, unless none is open (`idle`). `path` is the search_path that it has, as PostgreSQL shows it.
+    pub(crate) async fn catalog(
+        &mut self,
+        path: &str,
+        idle: bool,
+    ) -> Result<Vec<Rows>, UpstreamError> {
         let mut wire = Wire(&mut self.link.outbound);
         // Definitions of views are written with every name qualified.
         wire.own_sequence(Own::LocalPath(""));
@@ -231,7 +235,10 @@ impl Upstream {
             wire.own_sequence(Own::Catalog(query));
         }
         wire.own_sequence(Own::LocalPath(path));
-        wire.flush();
+        match idle {
+            true => wire.sync(),
+            false => wire.flush(),
+        }
         self.link.flush().await?;
         self.sequence().await?;
         let mut answers = Vec::with_capacity(catalog::QUERIES.len());
@@ -239,6 +246,9 @@ impl Upstream {
             answers.push(self.sequence().await?);
         }
         self.sequence().await?;
+        if idle {
+            self.until_ready().await?;
+        }
         Ok(answers)
     }
 

@@ -53,6 +53,8 @@ pub enum StatementKind {
     Object,
     /// CREATE TABLE AS and its kin: the catalog changes.
     Create,
+    /// CREATE TEMPORARY TABLE and its kin: the catalog changes for this session alone.
+    Temporary,
     /// Anything else; only a principal with `bypass` can send it.
     Other,
 }
@@ -80,6 +82,7 @@ impl StatementKind {
             | Self::Explain
             | Self::Object
             | Self::Create
+            | Self::Temporary
             | Self::Other => false,
         }
     }

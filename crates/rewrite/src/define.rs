@@ -21,7 +21,19 @@ use crate::{Context, Refusal};
 
 /// Whether the policy lets it be.
 pub(crate) fn admitted(context: Context<'_>, definition: &Definition) -> Result<(), Refusal> {
-    definition.changes.iter().try_for_each(|change| admitted_change(context, change))
+    let own = |change: &&Change| !is_temporary(context.snapshot, change);
+    definition.changes.iter().filter(own).try_for_each(|change| admitted_change(context, change))
+}
+
+/// Whether it is about a temporary table of the session's own.
+fn is_temporary(snapshot: &Snapshot, change: &Change) -> bool {
+    match change {
+        Change::Makes { schema, .. } => schema == "pg_temp",
+        Change::Renames { relation, .. }
+        | Change::Column { relation, .. }
+        | Change::Drops(relation) => snapshot.is_temporary(snapshot.relation(*relation)),
+        Change::Type(_) => false,
+    }
 }
 
 fn admitted_change(context: Context<'_>, change: &Change) -> Result<(), Refusal> {

@@ -213,7 +213,7 @@ impl Outcome<'_> {
             Kind::Objects(command) => plain(Outline::Objects(*command), StatementKind::Object),
             Kind::Define(definition) => {
                 crate::define::admitted(self.context, definition)?;
-                plain(Outline::Define(definition.what), StatementKind::Create)
+                plain(Outline::Define(definition.what), self.creation())
             }
             Kind::Utility(_) => Err(Refusal::Verification("a utility statement".to_owned())),
         }
@@ -260,14 +260,23 @@ impl Outcome<'_> {
                 ClearedStatement::plain(StatementKind::Explain, Effect::None)
             }
             Carrier::Create(_) => {
-                granted(self.context, StatementGrant::Create, carrier.name())?;
+                let temporary = self.creation() == StatementKind::Temporary;
+                let grant =
+                    if temporary { StatementGrant::Temporary } else { StatementGrant::Create };
+                granted(self.context, grant, carrier.name())?;
                 for made in &self.statement.made {
                     crate::define::makes(self.context, &made.schema, &made.name)?;
                 }
-                ClearedStatement::plain(StatementKind::Create, Effect::None)
+                ClearedStatement::plain(self.creation(), Effect::None)
             }
         };
         Ok((Outline::Carrier(carrier.clone(), Box::new(outline)), cleared))
+    }
+
+    /// Whether what is made is the session's own.
+    fn creation(&self) -> StatementKind {
+        let temporary = self.statement.made.iter().any(|made| made.schema == "pg_temp");
+        if temporary { StatementKind::Temporary } else { StatementKind::Create }
     }
 
     fn kept(

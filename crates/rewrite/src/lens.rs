@@ -92,6 +92,13 @@ impl<'a> PolicyLens<'a> {
         if is_system(&found.schema) {
             return crate::catalog::decide(found, command, &self.visible());
         }
+        // What is in a temporary table came from what its maker may see, and nobody else reaches it.
+        if self.context.snapshot.is_temporary(found) {
+            return Ok(everything(found.columns.len()));
+        }
+        if found.schema.starts_with("pg_temp_") {
+            return Err(Denial::NoRule);
+        }
         self.context.policy.decide(self.context.principal, relation, command)
     }
 
@@ -226,6 +233,10 @@ impl Lens for PolicyLens<'_> {
         self.context.principal.statements.contains(&StatementGrant::Define)
     }
 
+    fn makes_temporary(&self) -> bool {
+        self.context.principal.statements.contains(&StatementGrant::Temporary)
+    }
+
     fn holds(&self, relation: RelationId, hold: Hold) -> Held {
         let found = self.context.snapshot.relation(relation);
         if is_system(&found.schema) {
@@ -324,6 +335,17 @@ impl PolicyLens<'_> {
             _ if held.iter().all(|one| *one == Held::Absent) => Held::Absent,
             _ => Held::Partly,
         }
+    }
+}
+
+/// What one may do with a table of one's own.
+fn everything(columns: usize) -> Decision {
+    Decision {
+        using: Filter::All,
+        check: Filter::All,
+        columns: vec![ColumnAccess::Clear; columns],
+        presets: Vec::new(),
+        rules: vec!["temporary".to_owned()],
     }
 }
 

@@ -245,6 +245,8 @@ pub struct SnapshotParts {
     pub database: String,
     /// All schemas, also empty ones.
     pub schemas: Vec<String>,
+    /// The schema of the temporary relations of the session that read it (`pg_temp_3`); `None` where it has none.
+    pub temporary: Option<String>,
     /// All relations of every schema, `pg_catalog` and `information_schema` included.
     pub relations: Vec<Relation>,
     /// Functions outside `pg_catalog` and `information_schema`.
@@ -338,6 +340,34 @@ impl Snapshot {
         self.parts.schemas.iter().any(|schema| schema == name)
     }
 
+    /// The schema of the session's own temporary relations, which `pg_temp` means.
+    #[must_use]
+    pub fn temporary(&self) -> Option<&str> {
+        self.parts.temporary.as_deref()
+    }
+
+    /// Whether it is a temporary relation of the session's own.
+    #[must_use]
+    pub fn is_temporary(&self, relation: &Relation) -> bool {
+        self.temporary() == Some(relation.schema.as_str())
+    }
+
+    /// Whether the session has any temporary relation.
+    #[must_use]
+    pub fn has_temporary(&self) -> bool {
+        self.temporary().is_some_and(|schema| self.by_name.contains_key(schema))
+    }
+
+    /// The schemas of a search_path in the order in which relations and types are looked for: temporary ones first, then
+    /// those of `pg_catalog`, unless the path says otherwise (`recomputeNamespacePath` in namespace.c).
+    pub fn searched<'a>(&'a self, search_path: &'a [String]) -> impl Iterator<Item = &'a str> {
+        let listed = |name: &str| search_path.iter().any(|schema| schema == name);
+        let temporary = self.temporary().filter(|schema| !listed(schema));
+        let system = (!listed("pg_catalog")).then_some("pg_catalog");
+        let implicit = temporary.into_iter().chain(system);
+        implicit.chain(search_path.iter().map(String::as_str))
+    }
+
     /// The relation of that index.
     #[must_use]
     pub fn relation(&self, id: RelationId) -> &Relation {
@@ -352,20 +382,15 @@ impl Snapshot {
     /// Resolves a qualified name.
     #[must_use]
     pub fn qualified(&self, schema: &str, name: &str) -> Option<RelationId> {
+        let schema = if schema == "pg_temp" { self.temporary()? } else { schema };
         self.by_name.get(schema)?.get(name).copied()
     }
 
-    /// Resolves an unqualified name: `pg_catalog` first unless the path names it, then the path.
-    ///
-    /// Temporary relations are not in the snapshot: no restricted principal can make one.
+    /// Resolves an unqualified name: temporary relations first, then `pg_catalog`, then the path, unless that says
+    /// otherwise.
     #[must_use]
     pub fn unqualified(&self, search_path: &[String], name: &str) -> Option<RelationId> {
-        let implicit =
-            (!search_path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
-        implicit
-            .into_iter()
-            .chain(search_path.iter().map(String::as_str))
-            .find_map(|schema| self.qualified(schema, name))
+        self.searched(search_path).find_map(|schema| self.qualified(schema, name))
     }
 
     /// The relation with that oid.

@@ -20,12 +20,14 @@ pub(super) const ALL: [&str; 14] = [
     DEPENDENTS,
 ];
 
-/// Version, real database name, whether the role is a superuser.
+/// Version, real database name, whether the role is a superuser, the schema of the session's temporary relations.
 pub(super) const SERVER: &str = "
 SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
        pg_catalog.current_database()::pg_catalog.text,
        (SELECT r.rolsuper FROM pg_catalog.pg_roles r
-        WHERE r.rolname = CURRENT_USER)";
+        WHERE r.rolname = CURRENT_USER),
+       (SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_namespace n
+        WHERE n.oid = pg_catalog.pg_my_temp_schema())";
 
 /// Row versions of everything that a snapshot is read from: a change of any makes another word.
 pub(super) const FINGERPRINT: &str = "

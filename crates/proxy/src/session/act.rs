@@ -228,9 +228,9 @@ impl Session {
         if self.who.is_bypass() {
             return Ok(());
         }
-        if self.names.has_session_bound() {
-            let message = "pgcordon.user cannot change while the session has cursors WITH HOLD or SQL prepared statements";
-            let hint = "CLOSE ALL and DEALLOCATE ALL first.";
+        if self.names.has_session_bound() || self.temporary {
+            let message = "pgcordon.user cannot change while the session has cursors WITH HOLD, SQL prepared statements or temporary tables";
+            let hint = "CLOSE ALL, DEALLOCATE ALL and DISCARD TEMP first.";
             return Err(Report::error("55006", message).hint(hint));
         }
         if self.traces || self.lease.as_ref().is_some_and(|lease| lease.traces) {

@@ -257,6 +257,7 @@ fn is_idle(statement: &ClearedStatement) -> bool {
             | StatementKind::Explain
             | StatementKind::Object
             | StatementKind::Create
+            | StatementKind::Temporary
             | StatementKind::Other,
             _,
         ) => false,

@@ -159,12 +159,14 @@ impl Session {
     /// Within a transaction PostgreSQL is asked on the session's own connection: nobody else sees its changes yet.
     async fn learn_catalog(&mut self) -> Result<(), End> {
         self.catalog_touched = false;
-        if self.status == Status::Idle && self.batch == Batch::Closed {
+        let idle = self.status == Status::Idle && self.batch == Batch::Closed;
+        if idle && !self.temporary {
             self.who.database.refresh().await;
             return self.refresh_who();
         }
         let path = self.path.shown().to_owned();
-        let reading = tokio::time::timeout(READ_TIMEOUT, self.upstream().catalog(&path)).await;
+        let reading =
+            tokio::time::timeout(READ_TIMEOUT, self.upstream().catalog(&path, idle)).await;
         let answers = match reading {
             Ok(Ok(answers)) => answers,
             Ok(Err(UpstreamError::Server { message, .. })) => {
@@ -174,6 +176,12 @@ impl Session {
         };
         let loaded = catalog::of_answers(answers)
             .map_err(|error| End::Fault(format!("the catalog could not be read: {error}")))?;
+        self.temporary &= !idle || loaded.snapshot.has_temporary();
+        if idle && !self.temporary {
+            self.who.private = None;
+            self.who.database.refresh().await;
+            return self.refresh_who();
+        }
         self.who.adopt(loaded.snapshot);
         let user = &self.who.database.upstream.user;
         self.path.resolve(&self.who.state.snapshot, user);

@@ -108,7 +108,13 @@ impl Session {
                     self.status = Status::Transaction;
                 }
             }
-            StatementKind::Other | StatementKind::Create => self.catalog_touched = true,
+            StatementKind::Other | StatementKind::Create => self.catalog_changed(),
+            StatementKind::Temporary => {
+                self.temporary = true;
+                self.catalog_changed();
+            }
+            // Temporary tables go with it.
+            StatementKind::Discard if self.temporary => self.catalog_changed(),
             StatementKind::Transaction
             | StatementKind::Select
             | StatementKind::Insert
@@ -130,6 +136,10 @@ impl Session {
             | StatementKind::Object => {}
         }
         Ok(())
+    }
+
+    fn catalog_changed(&mut self) {
+        (self.catalog_touched, self.defined) = (true, true);
     }
 
     fn settings_lost(&mut self) {

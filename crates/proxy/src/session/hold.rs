@@ -9,7 +9,8 @@
 //! | prepared statements (protocol)    | prepared again where a connection does not have them ([`Statements`])     |
 //! | portals, cursors                  | end with the transaction                                                  |
 //! | cursors WITH HOLD, SQL PREPARE    | keep the connection until they are closed                                 |
-//! | temporary tables, LISTEN, advisory locks | refused by the policy; bypass principals use session mode          |
+//! | temporary tables                  | keep the connection until they are gone                                   |
+//! | LISTEN, advisory locks            | refused by the policy; bypass principals use session mode                 |
 //! | what a trigger or a function of users may leave | removed before another person's first statement             |
 //!
 //! Invariants:
@@ -160,7 +161,7 @@ impl Session {
 
     /// Whether something of the session's lives in its connection.
     fn is_bound(&self) -> bool {
-        self.mode() == PoolMode::Session || self.names.has_session_bound()
+        self.mode() == PoolMode::Session || self.names.has_session_bound() || self.temporary
     }
 
     /// Gives the connection back between transactions, where nothing of the session's is in it.

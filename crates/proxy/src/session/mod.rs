@@ -176,6 +176,10 @@ pub(crate) struct Session {
     reapply: bool,
     /// A statement of a bypass principal may have changed the catalog.
     catalog_touched: bool,
+    /// The open transaction has changed it.
+    defined: bool,
+    /// The session has, or may have, temporary tables: its look at the catalog is its own, its connection too.
+    temporary: bool,
     /// Own statements that failed in a row.
     own_failures: u8,
 }
@@ -217,6 +221,8 @@ impl Session {
             relaying: Relaying::Nothing,
             reapply: false,
             catalog_touched: false,
+            defined: false,
+            temporary: false,
             own_failures: 0,
         };
         if let Err(report) = session.act_from_start().await {

@@ -77,7 +77,12 @@ impl SearchPath {
     pub(super) fn resolve(&mut self, snapshot: &Snapshot, user: &str) {
         self.schemas = split(&self.shown)
             .into_iter()
-            .map(|name| if name == "$user" { user.to_owned() } else { name })
+            .map(|name| match name.as_str() {
+                "$user" => user.to_owned(),
+                // Nothing, where the session has no temporary relation.
+                "pg_temp" => snapshot.temporary().unwrap_or("pg_temp").to_owned(),
+                _ => name,
+            })
             .filter(|name| snapshot.has_schema(name))
             .collect();
     }

@@ -169,10 +169,14 @@ impl Pending {
         };
         statements.iter().any(|statement| {
             statement.effect != Effect::None
-                || statement.kind == StatementKind::Create
+                || changes_catalog(statement.kind)
                 || (stakes == Stakes::High && statement.kind == StatementKind::Transaction)
         })
     }
+}
+
+fn changes_catalog(kind: StatementKind) -> bool {
+    [StatementKind::Create, StatementKind::Temporary, StatementKind::Discard].contains(&kind)
 }
 
 /// Whether the end of a transaction, or a rollback to a savepoint, changes what later statements mean.

@@ -419,7 +419,13 @@ impl Session {
                 self.said.clear();
             }
             // Others may see now what only this session saw.
-            self.catalog_touched |= self.who.private.take().is_some();
+            let defined = std::mem::take(&mut self.defined);
+            if self.temporary {
+                // The session goes on with its own look at the catalog; its transaction's end may have changed it.
+                self.catalog_touched |= defined;
+            } else {
+                self.catalog_touched |= self.who.private.take().is_some();
+            }
             if self.catalog_touched {
                 self.who.database.refresh_soon();
                 // Others wait for the look before their next statement.

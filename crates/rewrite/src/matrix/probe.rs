@@ -16,7 +16,7 @@ use pgcordon_sql::splice;
 use crate::{Context, StatementKind, enforce};
 
 /// Every kind, in the order of their definition.
-pub(super) const KINDS: [StatementKind; 21] = [
+pub(super) const KINDS: [StatementKind; 22] = [
     StatementKind::Select,
     StatementKind::Insert,
     StatementKind::Update,
@@ -37,6 +37,7 @@ pub(super) const KINDS: [StatementKind; 21] = [
     StatementKind::Explain,
     StatementKind::Object,
     StatementKind::Create,
+    StatementKind::Temporary,
     StatementKind::Other,
 ];
 
@@ -114,6 +115,7 @@ impl Probe {
                 | StatementKind::Explain
                 | StatementKind::Object
                 | StatementKind::Create
+                | StatementKind::Temporary
                 | StatementKind::Other,
             ) => None,
         }
@@ -154,6 +156,7 @@ pub(super) fn word(kind: StatementKind) -> &'static str {
         StatementKind::Explain => "explain",
         StatementKind::Object => "lock",
         StatementKind::Create => "create",
+        StatementKind::Temporary => "temporary",
         StatementKind::Other => "anything else",
     }
 }
@@ -189,6 +192,7 @@ fn statement(kind: StatementKind, name: &str, column: &str, conditional: bool) -
         StatementKind::Execute => Statement::Alone("EXECUTE a"),
         StatementKind::Explain => Statement::Alone("EXPLAIN SELECT 1"),
         StatementKind::Create => Statement::Alone("CREATE TABLE public.a AS SELECT 1 AS one"),
+        StatementKind::Temporary => Statement::Alone("CREATE TEMPORARY TABLE a AS SELECT 1 AS one"),
         StatementKind::Other => Statement::Alone("CREATE ROLE a"),
     }
 }

@@ -303,3 +303,23 @@ security label on table plain is 'x'
 explain create table made (id int)
 
 prepare p as create table made (id int)
+
+create temp table made (id int primary key, parent int references made) on commit drop
+
+create temporary table if not exists pg_temp.made (id int default 1, like plain)
+
+create table pg_temp.made (x int)
+
+create temp table made as select * from orders
+
+create local temp table made on commit preserve rows as select id from employees
+
+select id into temp made from orders
+
+create temp table pg_temp_3.made (x int)
+
+create temp view made as select 1
+
+create temp table made (like payroll)
+
+create table made (x int) on commit drop

@@ -282,22 +282,38 @@ impl<'a> Walker<'a> {
             [schema, name] => (Some(*schema), *name),
             _ => return Err(unknown()),
         };
-        if schema.is_none_or(|schema| schema == "pg_catalog") && builtin::castable_type(name) {
+        let builtin = match schema {
+            None => !self.hidden_type(name),
+            Some(schema) => schema == "pg_catalog",
+        };
+        if builtin && builtin::castable_type(name) {
             return Ok(builtin_oid(name).filter(|_| !array));
         }
         let found = self.foreign_type(schema, name).ok_or_else(unknown)?;
         Ok(Some(found).filter(|_| !array))
     }
 
+    /// Whether a schema that is searched before `pg_catalog` has a type of that name, or the type of which it is the array.
+    fn hidden_type(&self, name: &str) -> bool {
+        let snapshot = self.names.snapshot;
+        let before = snapshot.searched(self.names.search_path);
+        let before: Vec<&str> = before.take_while(|schema| *schema != "pg_catalog").collect();
+        let element = name.strip_prefix('_').unwrap_or(name);
+        let mut kinds = [name, element].into_iter().flat_map(|one| snapshot.types(one));
+        !before.is_empty() && kinds.any(|kind| before.contains(&kind.schema.as_str()))
+    }
+
     fn foreign_type(&mut self, schema: Option<&str>, name: &str) -> Option<Oid> {
         let snapshot = self.names.snapshot;
         let found = match schema {
+            Some("pg_temp") => {
+                let schema = snapshot.temporary()?;
+                snapshot.types(name).find(|found| found.schema == schema)
+            }
             Some(schema) => snapshot.types(name).find(|found| found.schema == schema),
-            None => self
-                .names
-                .search_path
-                .iter()
-                .find_map(|schema| snapshot.types(name).find(|found| &found.schema == schema)),
+            None => snapshot
+                .searched(self.names.search_path)
+                .find_map(|schema| snapshot.types(name).find(|found| found.schema == schema)),
         }?;
         match found.kind {
             TypeKind::Enum | TypeKind::Domain | TypeKind::Range | TypeKind::Multirange => {

@@ -1,8 +1,8 @@
 //! Statements that make a relation of a query: CREATE TABLE AS, SELECT INTO, CREATE [MATERIALIZED] VIEW.
 //!
 //! Invariants:
-//! - What is made has a schema of the search_path or the one that is named, never a temporary or a system one:
-//!   names resolve to temporary relations first, and the catalog snapshot holds none.
+//! - What is made has a schema of the search_path or the one that is named, never a system one; what is temporary is
+//!   written as `pg_temp.name`.
 //! - The query is walked as any other; what it reads is rewritten for its reader, and so is what is stored.
 //! - Options that do more than name the result are refused.
 
@@ -78,7 +78,7 @@ impl<'a> Walker<'a> {
             return Err(Error::unsupported("this CREATE", -1));
         };
         let what = made.statement();
-        plain_options(node, what)?;
+        plain_options(node, is_temporary(name), what)?;
         let first = self.parsed.tokens().first_at_or_after(self.out.range.start);
         let name_token = self.parsed.token_at(name.location)?;
         // The grammar has put a query around it that the text does not have.
@@ -109,19 +109,18 @@ impl<'a> Walker<'a> {
     pub(super) fn new_relation(
         &self,
         name: &nodes::RangeVar,
-        what: &str,
+        what: &'static str,
     ) -> Result<NewRelation, Error> {
         let refuse = |problem: &str| Error::unsupported(format!("{what} {problem}"), name.location);
         let relname = name.relname().unwrap_or_default();
         if relname.starts_with(RESERVED_PREFIX) {
             return Err(Error::unsupported("a name that begins with pgcordon", name.location));
         }
-        // `relpersistence` of pg_class.h: p, u or t.
-        if name.relpersistence.unsigned_abs() == b't' {
-            return Err(refuse("of a temporary relation"));
-        }
         if name.catalogname().is_some() {
             return Err(refuse("with the name of a database"));
+        }
+        if is_temporary(name) {
+            return self.new_temporary(name, what);
         }
         let schema = match (name.schemaname(), self.names.search_path.first()) {
             (Some(schema), _) => schema,
@@ -140,6 +139,30 @@ impl<'a> Walker<'a> {
         Ok(NewRelation { range, schema, name, again: false })
     }
 
+    /// A temporary table; views and sequences are not made so.
+    fn new_temporary(
+        &self,
+        name: &nodes::RangeVar,
+        what: &'static str,
+    ) -> Result<NewRelation, Error> {
+        let refuse = |problem: &str| Error::unsupported(format!("{what} {problem}"), name.location);
+        if !self.names.lens.makes_temporary() {
+            return Err(Error::NotGranted { what: "CREATE TEMPORARY TABLE" });
+        }
+        if !["CREATE TABLE", "CREATE TABLE AS", "SELECT INTO"].contains(&what) {
+            return Err(refuse("of a temporary relation"));
+        }
+        // `pg_temp_3` could be somebody else's.
+        if name.schemaname().is_some_and(|schema| schema != "pg_temp") {
+            return Err(refuse("in a schema of the system"));
+        }
+        let relname = name.relname().unwrap_or_default();
+        let parts = 1 + usize::from(name.schemaname().is_some());
+        let range = self.parsed.relation_range(name.location, parts)?;
+        let (schema, name) = ("pg_temp".to_owned(), relname.to_owned());
+        Ok(NewRelation { range, schema, name, again: false })
+    }
+
     /// Whether INTO may stand in that SELECT.
     pub(super) fn admit_into(&mut self, select: &SelectStmt) -> Result<(), Error> {
         let Some(into) = select.into_clause() else { return Ok(()) };
@@ -151,8 +174,13 @@ impl<'a> Walker<'a> {
     }
 }
 
+/// Whether the relation is to be temporary: `relpersistence` of pg_class.h is p, u or t.
+pub(super) fn is_temporary(name: &nodes::RangeVar) -> bool {
+    name.relpersistence.unsigned_abs() == b't' || name.schemaname() == Some("pg_temp")
+}
+
 /// Refuses what does more than name the result and its columns.
-fn plain_options(node: Node<'_>, what: &str) -> Result<(), Error> {
+fn plain_options(node: Node<'_>, temporary: bool, what: &str) -> Result<(), Error> {
     let refuse = |option: &str| Err(Error::unsupported(format!("{what} with {option}"), -1));
     let into = match node {
         Node::ViewStmt(view) => {
@@ -169,6 +197,6 @@ fn plain_options(node: Node<'_>, what: &str) -> Result<(), Error> {
     let plain = into.options().is_empty()
         && into.access_method().is_none()
         && into.table_space_name().is_none()
-        && into.on_commit == OnCommitAction::ONCOMMIT_NOOP;
+        && (temporary || into.on_commit == OnCommitAction::ONCOMMIT_NOOP);
     if plain { Ok(()) } else { refuse("options") }
 }

@@ -103,6 +103,8 @@ pub trait Lens {
     fn object(&self, relation: RelationId, command: ObjectCommand) -> Seen;
     /// Whether the reader may define what the database holds (CREATE TABLE and its kin).
     fn defines(&self) -> bool;
+    /// Whether the reader may make temporary tables.
+    fn makes_temporary(&self) -> bool;
     /// How much of a relation the reader has, of what a definition needs. An index or sequence is held by whoever holds
     /// what it serves.
     fn holds(&self, relation: RelationId, hold: Hold) -> Held;
@@ -527,6 +529,8 @@ struct Walker<'a> {
     binding: constant::Binding,
     /// Walks what PostgreSQL may compare with other expressions: a SELECT list, GROUP BY, ORDER BY.
     shown: bool,
+    /// Relations that a definition changes and that are not the session's own temporary ones.
+    foreign_held: usize,
     /// Accesses on the side of an outer join that may be missing.
     nullable: shape::Sources,
     /// The query or write that is walked has no condition that looks at any row.
@@ -580,6 +584,7 @@ impl<'a> Walker<'a> {
             steady: OnceCell::new(),
             binding: constant::Binding::Never,
             shown: false,
+            foreign_held: 0,
             nullable: shape::Sources::NONE,
             unconditional: true,
         }
@@ -691,6 +696,10 @@ impl Lens for Everything<'_> {
     }
 
     fn defines(&self) -> bool {
+        false
+    }
+
+    fn makes_temporary(&self) -> bool {
         false
     }
 

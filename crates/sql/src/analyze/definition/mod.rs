@@ -118,7 +118,9 @@ impl<'a> Walker<'a> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the arm refuses")]
     pub(super) fn define(&mut self, node: Node<'a>) -> Result<Kind, Error> {
         let what = definition(node).unwrap_or("this statement");
-        if !self.names.lens.defines() {
+        let lens = self.names.lens;
+        let granted = lens.defines() || (lens.makes_temporary() && of_tables(node));
+        if !granted {
             return Err(Error::NotGranted { what });
         }
         let changes = match node {
@@ -142,6 +144,7 @@ impl<'a> Walker<'a> {
         };
         // No constant of a definition is a value that another could take the place of.
         self.out.free.clear();
+        self.only_temporary(what)?;
         Ok(Kind::Define(Definition { what, changes }))
     }
 
@@ -154,6 +157,16 @@ impl<'a> Walker<'a> {
         self.held(id, hold, &spelled(relation), relation.location)?;
         self.access(relation, id, spelled(relation), Role::Object)?;
         Ok(id)
+    }
+
+    /// Without a grant for more, what is changed or made is temporary.
+    fn only_temporary(&self, what: &'static str) -> Result<(), Error> {
+        if self.names.lens.defines() {
+            return Ok(());
+        }
+        let own = ["pg_temp", ABSENT_SCHEMA];
+        let made = self.out.made.iter().all(|made| own.contains(&made.schema.as_str()));
+        if made && self.foreign_held == 0 { Ok(()) } else { Err(Error::NotGranted { what }) }
     }
 
     /// As [`Walker::hold`], for what IF EXISTS may name: nothing, if it is absent.
@@ -183,13 +196,41 @@ impl<'a> Walker<'a> {
         self.out.made.push(NewRelation { range, schema, name, again: true });
     }
 
-    fn held(&self, id: RelationId, hold: Hold, spelled: &str, location: i32) -> Result<(), Error> {
+    fn held(
+        &mut self,
+        id: RelationId,
+        hold: Hold,
+        spelled: &str,
+        location: i32,
+    ) -> Result<(), Error> {
         let (name, offset) = (spelled.to_owned(), offset(location));
         match self.names.lens.holds(id, hold) {
-            Held::Whole => Ok(()),
+            Held::Whole => {
+                let own = self.names.snapshot.is_temporary(self.names.snapshot.relation(id));
+                self.foreign_held += usize::from(hold == Hold::Own && !own);
+                Ok(())
+            }
             Held::Partly => Err(Error::Partial { name, offset }),
             Held::Absent => Err(Error::UnknownRelation { name, offset }),
         }
+    }
+}
+
+/// Whether a definition can be about a table, and so about a temporary one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the arm says no")]
+fn of_tables(node: Node<'_>) -> bool {
+    match node {
+        Node::CreateStmt(_)
+        | Node::AlterTableStmt(_)
+        | Node::RenameStmt(_)
+        | Node::IndexStmt(_)
+        | Node::CommentStmt(_)
+        | Node::VacuumStmt(_) => true,
+        Node::DropStmt(drop) => {
+            [ObjectType::OBJECT_TABLE, ObjectType::OBJECT_INDEX, ObjectType::OBJECT_SEQUENCE]
+                .contains(&drop.remove_type)
+        }
+        _ => false,
     }
 }
 

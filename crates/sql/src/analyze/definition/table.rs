@@ -7,6 +7,7 @@ use pg_raw_parse::Node;
 use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{self, ColumnDef, ConstrType, Constraint, OnCommitAction};
 
+use super::super::create::is_temporary;
 use super::super::{NewRelation, Walker};
 use super::options::{class, collation, method, no_tablespace, plain_names, storage};
 use super::stored::Row;
@@ -241,6 +242,7 @@ impl<'a> Walker<'a> {
         }
         match table.schemaname() {
             Some(schema) => schema == new.schema,
+            None if new.schema == "pg_temp" => true,
             None => {
                 let first = self.names.search_path.first() == Some(&new.schema);
                 let system = self.names.snapshot.qualified("pg_catalog", &new.name);
@@ -278,7 +280,8 @@ fn plain_table(create: &nodes::CreateStmt) -> Result<(), Error> {
     if create.of_typename().is_some() {
         return refuse("OF a type");
     }
-    if create.oncommit != OnCommitAction::ONCOMMIT_NOOP {
+    let temporary = create.relation().is_some_and(is_temporary);
+    if !temporary && create.oncommit != OnCommitAction::ONCOMMIT_NOOP {
         return refuse("ON COMMIT");
     }
     if create.access_method().is_some() {
