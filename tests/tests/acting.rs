@@ -28,7 +28,14 @@ fn acting_policy() -> String {
         &user("ada", "roles: [sales_rep, operator], attributes: { region: North }"),
     ]
     .concat();
-    policy().replacen("roles:\n", roles, 1).replacen("users:\n", &users, 1)
+    policy()
+        .replacen(
+            "sales_rep: { includes: [viewer] }",
+            "sales_rep: { includes: [viewer], statements: [temporary] }",
+            1,
+        )
+        .replacen("roles:\n", roles, 1)
+        .replacen("users:\n", &users, 1)
 }
 
 fn stage() -> Stage {
@@ -373,6 +380,10 @@ fn transactions_hold_the_doings_of_one_person() {
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "0A000"),
         ("ROLLBACK", ""),
         ("BEGIN; SET LOCAL pgcordon.user = 'ralf'", ""),
+        ("CREATE TEMP TABLE mine AS TABLE customers", "0A000"),
+        ("ROLLBACK", ""),
+        ("BEGIN; SET pgcordon.user = 'ralf'; SELECT region INTO TEMP mine FROM customers", "0A000"),
+        ("BEGIN; SET LOCAL pgcordon.user = 'ralf'", ""),
         ("DECLARE c CURSOR FOR SELECT DISTINCT region FROM customers; FETCH c", "South"),
         ("COMMIT", ""),
         ("BEGIN; FETCH c", "34000"),
@@ -397,7 +408,14 @@ fn what_a_session_keeps_is_its_persons() {
         ("RESET ALL", "55006"),
         ("FETCH c", "South"),
         ("CLOSE ALL", ""),
+        ("CREATE TEMP TABLE mine AS SELECT DISTINCT region FROM customers", ""),
+        ("SET pgcordon.user = 'rita'", "55006"),
+        ("BEGIN; SET LOCAL pgcordon.user = 'rita'", "55006"),
+        ("ROLLBACK", ""),
+        ("TABLE mine", "South"),
+        ("DISCARD TEMP", ""),
         ("SET pgcordon.user = 'rita'", ""),
+        ("TABLE mine", "42P01"),
         ("FETCH c", "34000"),
         // DISCARD ALL gives up everything.
         ("PREPARE p AS SELECT DISTINCT region FROM customers", ""),

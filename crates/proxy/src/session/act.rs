@@ -21,7 +21,7 @@ use std::time::SystemTime;
 
 use bytes::BytesMut;
 use pgcordon_policy::{Acting, Identity, Principal};
-use pgcordon_rewrite::{Effect, Step};
+use pgcordon_rewrite::{Effect, StatementKind, Step};
 use pgcordon_sql::analyze::Variable;
 
 use super::behalf::{Behalf, Outcome, Person, Whom};
@@ -353,6 +353,10 @@ impl Session {
         for (index, statement) in statements.iter().enumerate() {
             let last = index + 1 == statements.len();
             let touched = self.behalf.is_touched();
+            // It would be there for whoever counts once the transaction has ended.
+            if statement.kind == StatementKind::Temporary {
+                self.admit_lasting()?;
+            }
             let (ends, chain) = match statement.step {
                 Some(Step::End { chain }) if touched => (true, chain),
                 Some(Step::End { .. } | Step::Begin | Step::Inside) | None => (false, false),
@@ -398,6 +402,8 @@ impl Session {
         if !self.behalf.is_touched() {
             return Ok(());
         }
-        Err(self.misplaced("in a transaction with PREPARE, EXECUTE or a cursor WITH HOLD"))
+        Err(self.misplaced(
+            "in a transaction with PREPARE, EXECUTE, a temporary table or a cursor WITH HOLD",
+        ))
     }
 }

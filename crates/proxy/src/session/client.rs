@@ -81,7 +81,8 @@ impl Session {
                 }
                 Gate::Learn => {
                     Box::pin(self.learn_catalog()).await?;
-                    continue;
+                    // Without temporary tables the connection may go back first, with what they have left.
+                    return Ok(true);
                 }
             }
             let next = match self.stash.take() {
