@@ -48,7 +48,13 @@ fn pieces(guard: &Guard, visible: &Visible) -> Vec<Piece> {
     };
     let mut pieces = Vec::with_capacity(guard.parts.len() + 1);
     let mut from = guard.range.start;
-    let mut text = format!("(SELECT {result} AS {output} FROM (SELECT ");
+    // An array behind ANY must not be read as the rows of a sub-select.
+    let (open, close) = match guard.form {
+        Form::Elements(_, Wanted::Number) => ("CAST(", " AS pg_catalog.oid[])"),
+        Form::Elements(_, Wanted::Name) => ("CAST(", " AS pg_catalog.text[])"),
+        Form::Cast(..) | Form::Argument(..) | Form::Call(..) | Form::Setting => ("", ""),
+    };
+    let mut text = format!("{open}(SELECT {result} AS {output} FROM (SELECT ");
     for (index, part) in guard.parts.iter().enumerate() {
         let kind = types.get(index).copied().unwrap_or_default();
         text.push_str(if kind.is_empty() { "((" } else { "CAST((" });
@@ -58,7 +64,7 @@ fn pieces(guard: &Guard, visible: &Visible) -> Vec<Piece> {
         let _ = write!(text, "){cast} AS a{}{comma}", index + 1);
         from = part.end;
     }
-    let _ = write!(text, ") AS {ROW})");
+    let _ = write!(text, ") AS {ROW}){close}");
     pieces.push(edit(from..guard.range.end, text));
     pieces
 }

@@ -91,6 +91,7 @@ impl<'a> Walker<'a> {
             only: false,
             fenced: false,
             correlated: false,
+            unconditional: self.unconditional,
         });
         let item = derived(name.to_owned(), Rc::new(Columns::default()));
         let mut item = Item { accesses: access..access + 1, source, ..item };
