@@ -21,20 +21,43 @@ level() {
     say "--- $title: passed in $(($(date +%s) - started)) s"
 }
 
-# psycopg 3 for the client tests, in an environment of its own beside the build. From 3.3 on its wheels bring libpq 18,
-# which Debian does not have yet: it speaks OAUTHBEARER.
+# Drivers and ORMs for the client tests, in an environment of its own beside the build. Where they cannot be had, their
+# tests are left out with a word; CI must have them.
 python_clients() {
-    if python3 -c 'import psycopg' 2>/dev/null; then
-        return 0
-    fi
     environment=$target/python
-    if ! "$environment/bin/python3" -c 'import psycopg' 2>/dev/null; then
-        say "installing psycopg into $environment"
-        python3 -m venv "$environment"
-        "$environment/bin/pip" install --quiet --disable-pip-version-check 'psycopg[binary]>=3.3,<4'
+    wanted=tests/clients/requirements.txt
+    if ! cmp -s "$wanted" "$environment/requirements.txt"; then
+        say "installing $wanted into $environment"
+        if python3 -m venv "$environment" &&
+            "$environment/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; then
+            cp "$wanted" "$environment/requirements.txt"
+        else
+            say "LEFT OUT: what $wanted names cannot be installed"
+            [ -z "${CI:-}" ] || return 1
+        fi
     fi
-    PATH=$environment/bin:$PATH
+    [ ! -x "$environment/bin/python3" ] || PATH=$environment/bin:$PATH
     export PATH
+}
+
+# The same for node, where there is one.
+node_clients() {
+    environment=$target/node
+    wanted=tests/clients/package.json
+    if ! has npm; then
+        say "LEFT OUT: no npm for the programs over node-postgres"
+    elif ! cmp -s "$wanted" "$environment/package.json"; then
+        say "installing $wanted into $environment"
+        mkdir -p "$environment"
+        cp "$wanted" "$environment/package.json"
+        if ! (cd "$environment" && npm install --silent --no-audit --no-fund); then
+            rm -f "$environment/package.json"
+            say "LEFT OUT: what $wanted names cannot be installed"
+            [ -z "${CI:-}" ] || return 1
+        fi
+    fi
+    NODE_PATH=$environment/node_modules
+    export NODE_PATH
 }
 
 # cargo nextest where it is installed: a process per test, and a time limit for each.
@@ -64,8 +87,13 @@ end_to_end_tests() {
     fi
 }
 
-install_tools postgresql-contrib python3 python3-venv
+packages="postgresql-contrib python3 python3-venv libpostgresql-jdbc-java"
+has npm || packages="$packages npm"
+has javac || packages="$packages default-jdk-headless"
+# shellcheck disable=SC2086 # a list of words
+install_tools $packages
 python_clients
+node_clients
 
 level "formatting" cargo fmt --all --check
 level "edges between crates" cargo test --locked --quiet --workspace --test edges

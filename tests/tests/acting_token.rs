@@ -36,7 +36,7 @@ fn issued() -> Issued {
     let policy = policy().replacen("users:\n", &users, 1).replacen("groups:\n", groups, 1);
     let more = format!(
         "auth:\n  rules: [{{ method: scram }}]\n  tokens:\n    corp:\n      issuer: {ISSUER}\n      audience: [pgcordon]\n\
-         \x20     keys: {}\n      leeway: 0s\n      algorithms: [ES256]\n\
+         \x20     keys: {}\n      leeway: 1s\n      algorithms: [ES256]\n\
          \x20     claims: {{ user: sub, groups: groups, attributes: {{ region: region }} }}\n\
          \x20 attributes_query: {{ upstream: main, dbname: shop, cache: 60s, sql: \"SELECT region FROM public.people WHERE login = $1\" }}\n",
         files.write("corp.pem", &signer.public()).display(),

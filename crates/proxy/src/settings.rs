@@ -4,24 +4,10 @@
 //! Out: one statement of ours that applies them ([`Settings::statement`]).
 //!
 //! Invariants:
-//! - Names come from a list; values are quoted literals read with standard_conforming_strings on.
+//! - Names come from the list of what SET may change (`rewrite::startable`), and none of them decides on access; values
+//!   are quoted literals read with standard_conforming_strings on.
 
 use pgcordon_sql::analyze::Variable;
-
-/// Settings that a client may start with. None of them decides on access; `search_path` is tracked.
-const ALLOWED: &[&str] = &[
-    "application_name",
-    "DateStyle",
-    "extra_float_digits",
-    "IntervalStyle",
-    "search_path",
-    "statement_timeout",
-    "TimeZone",
-    "lock_timeout",
-    "idle_in_transaction_session_timeout",
-    "bytea_output",
-    "geqo",
-];
 
 /// A startup packet asks for something that it may not have.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -29,6 +15,9 @@ pub(crate) enum SettingsError {
     /// Not on the list.
     #[error("unrecognized configuration parameter \"{0}\"")]
     Unknown(String),
+    /// Only other values of it are allowed.
+    #[error("permission denied to set parameter \"{0}\"")]
+    Denied(String),
     /// Given twice in the packet itself.
     #[error("parameter \"{0}\" given more than once")]
     Duplicate(String),
@@ -62,8 +51,9 @@ impl Settings {
             self.request = Some((variable, value.to_owned()));
             return Ok(());
         }
-        let known = ALLOWED.iter().find(|known| known.eq_ignore_ascii_case(name));
-        let known = *known.ok_or_else(|| SettingsError::Unknown(name.to_owned()))?;
+        let known = pgcordon_rewrite::startable(name, value);
+        let known = known.map_err(|_| SettingsError::Denied(name.to_owned()))?;
+        let known = known.ok_or_else(|| SettingsError::Unknown(name.to_owned()))?;
         self.pairs.retain(|(other, _)| *other != known);
         self.pairs.push((known, value.to_owned()));
         Ok(())
@@ -195,6 +185,11 @@ mod tests {
             "-c session_authorization=x",
             "unrecognized configuration parameter \"session_authorization\"",
         );
+        check("-c jit=off", "SELECT pg_catalog.set_config('jit', 'off', false)");
+        check(
+            "-c client_min_messages=debug1",
+            "permission denied to set parameter \"client_min_messages\"",
+        );
         check("-c", "invalid command-line argument for server process: -c");
         check("-E", "invalid command-line argument for server process: -E");
         check("", "");
@@ -206,7 +201,7 @@ mod tests {
             r"-c search_path=a\ ',b",
             "SELECT pg_catalog.set_config('search_path', 'a '',b', false)",
         );
-        check(r"-c TimeZone=a\\'b", r"SELECT pg_catalog.set_config('TimeZone', 'a\''b', false)");
+        check(r"-c TimeZone=a\\'b", r"SELECT pg_catalog.set_config('timezone', 'a\''b', false)");
     }
 
     #[test]

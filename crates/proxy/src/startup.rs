@@ -258,6 +258,7 @@ impl From<SettingsError> for StartupError {
             SettingsError::Unknown(_) => {
                 ("42704", "pgcordon lets a connection start with a fixed list of settings.")
             }
+            SettingsError::Denied(_) => ("42501", ""),
             SettingsError::Encoding(_) => ("0A000", "Use client_encoding UTF8."),
             SettingsError::Duplicate(_) => ("08P01", ""),
             SettingsError::Options(_) => ("42601", "Write options as -c name=value."),

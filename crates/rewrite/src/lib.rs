@@ -51,7 +51,7 @@ pub use mark::{Mark, Violation};
 pub use matrix::{MatrixRequest, matrix, matrix_kinds};
 pub use parameter::Parameterised;
 pub use refusal::{ClientMessage, Refusal};
-pub use settings::lasting;
+pub use settings::{lasting, startable};
 pub use template::Template;
 
 use pgcordon_policy::{BoundPolicy, Principal};

@@ -156,6 +156,10 @@ fn functions_settings_and_statements() {
     caught("SELECT 1", "1", "public.name_up(1)", "public.name_up()");
     caught("SELECT 1", "SELECT 1", "SELECT 1; SELECT 2", "2 statements of 1");
     caught("SELECT 1", "SELECT 1", "SET row_security = off", "SET row_security");
+    let became = "SET SESSION AUTHORIZATION max";
+    caught("SELECT 1", "SELECT 1", became, "SET session_authorization");
+    let became = "SELECT pg_catalog.current_setting(lower('X'))";
+    caught("SELECT 1", "SELECT 1", became, "current_setting of what is not known");
     caught("SELECT 1", "SELECT 1", "CALL p()", "a CallStmt");
     caught("COPY visits FROM STDIN", "STDIN", "'/etc/passwd'", "COPY of a file");
 }

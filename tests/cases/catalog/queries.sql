@@ -73,3 +73,33 @@ SELECT result.COLUMN_NAME, result.KEY_SEQ FROM (SELECT a.attname AS COLUMN_NAME,
 SELECT nextval('staff_id_seq')
 
 SELECT format_type('int4'::regtype, -1), format_type(x::text::regtype, NULL) FROM (VALUES ('text')) v (x)
+
+SELECT ARRAY[x, x + 1]::regclass[], ARRAY[x]::regtype[]::text[], ARRAY[x]::regproc[], x::oid::regoper, x::oid::regoperator FROM generate_series(16384, 16600) x
+
+SELECT p.proname, COALESCE(proallargtypes::regtype[], proargtypes::regtype[])::text[], prorettype::regtype::text, pg_get_expr(proargdefaults, 0) FROM pg_catalog.pg_proc p
+
+SELECT * FROM information_schema.element_types
+
+SELECT * FROM information_schema.user_defined_types
+
+SELECT * FROM information_schema.domain_constraints
+
+SELECT * FROM information_schema.domain_udt_usage
+
+SELECT * FROM information_schema.column_domain_usage
+
+SELECT * FROM pg_stat_all_tables
+
+SELECT * FROM pg_stat_all_indexes
+
+SELECT * FROM pg_statio_user_indexes
+
+SELECT * FROM pg_locks
+
+SELECT name, setting FROM pg_show_all_settings() AS s WHERE s.name LIKE 'e%' UNION ALL SELECT pg_show_all_settings.name, setting FROM pg_show_all_settings()
+
+SELECT s.name, u.n FROM (VALUES (1)) u (n), pg_catalog.pg_show_all_settings() s (name, setting)
+
+SELECT * FROM pg_cursors, pg_prepared_statements, pg_subscription, pg_user_mappings
+
+SELECT name FROM pg_catalog.pg_timezone_names() WHERE name LIKE 'Europe/B%'

@@ -171,7 +171,9 @@ impl Judge<'_> {
             }
             "VariableSetStmt" => {
                 let name = statement.get("name").text().unwrap_or_default().to_lowercase();
-                if SETTINGS.contains(&name.as_str()) {
+                // SET SESSION AUTHORIZATION DEFAULT (VAR_SET_DEFAULT is 1), which pools send, changes nothing.
+                let kept = *statement.get("kind") == word("1");
+                if SETTINGS.contains(&name.as_str()) && !(name == "session_authorization" && kept) {
                     self.fault(format!("SET {name}"));
                 }
             }
@@ -278,8 +280,18 @@ impl Judge<'_> {
             while first.kind() == "TypeCast" {
                 first = first.get("arg");
             }
-            let setting = constant(first).map(str::to_lowercase);
-            if setting.is_none_or(|setting| SETTINGS.contains(&setting.as_str())) {
+            let settings = match constant(first) {
+                Some(name) => vec![name.to_lowercase()],
+                None if last == "current_setting" => guarded_settings(first),
+                None => Vec::new(),
+            };
+            // Harmless to show.
+            let shown = |name: &str| {
+                last == "current_setting"
+                    && ["row_security", "standard_conforming_strings"].contains(&name)
+            };
+            let bad = |name: &String| SETTINGS.contains(&name.as_str()) && !shown(name);
+            if settings.is_empty() || settings.iter().any(bad) {
                 self.fault(format!("{last} of what is not known"));
             }
         }
@@ -542,6 +554,22 @@ fn constant(node: &Value) -> Option<&str> {
         Value::Tuple(kind, items) if kind == "String" => items.first()?.text(),
         _ => None,
     }
+}
+
+/// The names that `(SELECT CASE WHEN lower(x) = ANY (ARRAY[…]) …)` lets through.
+fn guarded_settings(node: &Value) -> Vec<String> {
+    let targets = node.get("subselect").get("target_list").items();
+    let Some(whens) = targets.first().map(|target| target.get("val").get("args").items()) else {
+        return Vec::new();
+    };
+    let Some(mut list) = whens.first().map(|when| when.get("expr").get("rexpr")) else {
+        return Vec::new();
+    };
+    while list.kind() == "TypeCast" {
+        list = list.get("arg");
+    }
+    let names: Option<Vec<_>> = list.get("elements").items().iter().map(constant).collect();
+    names.unwrap_or_default().into_iter().map(str::to_lowercase).collect()
 }
 
 fn word(text: &str) -> Value {

@@ -175,14 +175,14 @@ SELECT c.oid,
 FROM pg_catalog.pg_class c
 WHERE c.oid >= 16384 AND (c.relkind = 'v' OR (c.relkind <> 'm' AND c.relhasrules))";
 
-/// Types that GROUP BY takes: those with a default operator class for hashing or sorting, and arrays and domains of
-/// them. Composite types are left out: each of their columns would have to be one.
+/// Types that GROUP BY takes beside any others: those with a default operator class for sorting, and arrays and domains of
+/// them. One that can only be hashed (`aclitem`) and one that can only be sorted cannot be grouped together. Composite types are left out: each of their columns would have to be one.
 pub(super) const GROUPABLE: &str = "
 WITH RECURSIVE known (oid) AS (
   SELECT t.oid FROM pg_catalog.pg_type t
   WHERE t.typtype IN ('e', 'r', 'm') OR t.typname IN ('varchar', 'cidr') OR EXISTS (
     SELECT 1 FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_am a ON a.oid = o.opcmethod
-    WHERE o.opcintype = t.oid AND o.opcdefault AND a.amname IN ('btree', 'hash') AND t.typtype = 'b')
+    WHERE o.opcintype = t.oid AND o.opcdefault AND a.amname = 'btree' AND t.typtype = 'b')
   UNION
   SELECT t.oid FROM known k JOIN pg_catalog.pg_type t
     ON (t.typtype = 'd' AND t.typbasetype = k.oid) OR (t.typcategory = 'A' AND t.typelem = k.oid)

@@ -213,12 +213,13 @@ impl Session {
         let mut reader = frame::Reader::new(body);
         let (name, value) = (reader.text()?, reader.text()?);
         // Statements are judged as read under these two.
-        let pinned: &[u8] = match name {
-            b"standard_conforming_strings" => b"on",
-            b"client_encoding" => b"UTF8",
-            _ => value,
+        let pinned = match name {
+            b"standard_conforming_strings" => value == b"on",
+            // The one other name of it that PostgreSQL keeps as it was given (`check_client_encoding`).
+            b"client_encoding" => value == b"UTF8" || value == b"UNICODE",
+            _ => true,
         };
-        if value != pinned && !self.who.is_bypass() {
+        if !pinned && !self.who.is_bypass() {
             return Err(End::Fault("a pinned setting has changed".to_owned()));
         }
         if let Some(value) = greeting::reported(name, value, &self.who) {

@@ -34,7 +34,11 @@ pub(crate) fn guards(statement: &Statement, visible: &Visible) -> Vec<Piece> {
 fn pieces(guard: &Guard, visible: &Visible) -> Vec<Piece> {
     let (types, result) = match guard.form {
         Form::Cast(alias, wanted) => (vec!["pg_catalog.text"], cast(alias, wanted, true, visible)),
+        Form::Elements(alias, wanted) => {
+            (vec!["pg_catalog.text[]"], elements(alias, wanted, visible))
+        }
         Form::Argument(object, given) => argument(object, given, visible),
+        Form::Setting => (vec!["pg_catalog.text"], shown_setting()),
         Form::Call(Replaced::TypeOf, wanted) => return type_of(guard, wanted),
         Form::Call(call, wanted) => replaced(call, wanted, guard.parts.len(), visible),
     };
@@ -44,7 +48,13 @@ fn pieces(guard: &Guard, visible: &Visible) -> Vec<Piece> {
     };
     let mut pieces = Vec::with_capacity(guard.parts.len() + 1);
     let mut from = guard.range.start;
-    let mut text = format!("(SELECT {result} AS {output} FROM (SELECT ");
+    // An array behind ANY must not be read as the rows of a sub-select.
+    let (open, close) = match guard.form {
+        Form::Elements(_, Wanted::Number) => ("CAST(", " AS pg_catalog.oid[])"),
+        Form::Elements(_, Wanted::Name) => ("CAST(", " AS pg_catalog.text[])"),
+        Form::Cast(..) | Form::Argument(..) | Form::Call(..) | Form::Setting => ("", ""),
+    };
+    let mut text = format!("{open}(SELECT {result} AS {output} FROM (SELECT ");
     for (index, part) in guard.parts.iter().enumerate() {
         let kind = types.get(index).copied().unwrap_or_default();
         text.push_str(if kind.is_empty() { "((" } else { "CAST((" });
@@ -54,13 +64,23 @@ fn pieces(guard: &Guard, visible: &Visible) -> Vec<Piece> {
         let _ = write!(text, "){cast} AS a{}{comma}", index + 1);
         from = part.end;
     }
-    let _ = write!(text, ") AS {ROW})");
+    let _ = write!(text, ") AS {ROW}){close}");
     pieces.push(edit(from..guard.range.end, text));
     pieces
 }
 
 fn edit(range: std::ops::Range<usize>, text: String) -> Piece {
     Piece { edit: splice::Edit { range, text }, marks: Vec::new() }
+}
+
+/// The name of a setting that may be shown; of any other one that no setting has, so that PostgreSQL says it is unknown.
+fn shown_setting() -> String {
+    let names: Vec<String> = crate::settings::readable().map(|name| format!("'{name}'")).collect();
+    let name = a(1);
+    format!(
+        "CASE WHEN pg_catalog.lower({name}) = ANY (ARRAY[{}]::pg_catalog.text[]) THEN {name} ELSE {name} || ' ' END",
+        names.join(", ")
+    )
 }
 
 /// The type of an expression tells nothing but its name; it stays a direct argument, since a string has no type yet.
@@ -109,11 +129,14 @@ fn cast(alias: Alias, wanted: Wanted, raises: bool, visible: &Visible) -> String
     // Not a name of `pg_catalog`, since it is quoted whole; everything there is visible anyway.
     let unknown = format!("'pg_catalog.' || pg_catalog.quote_ident({text})");
     let unknown = match alias {
+        Alias::OperatorSignature => {
+            format!("'pg_catalog.' || pg_catalog.quote_ident({text}) || '(int4,int4)'")
+        }
         Alias::Signature => format!("'pg_catalog.' || pg_catalog.quote_ident({text}) || '()'"),
         Alias::Namespace | Alias::Role => {
             format!("pg_catalog.quote_ident('pgcordon: ' || {text})")
         }
-        Alias::Class | Alias::Type | Alias::Procedure => unknown,
+        Alias::Class | Alias::Type | Alias::Procedure | Alias::Operator => unknown,
     };
     let otherwise = if raises {
         format!(
@@ -128,6 +151,20 @@ fn cast(alias: Alias, wanted: Wanted, raises: bool, visible: &Visible) -> String
          OFFSET 0) AS pgcordon_x)",
         seen(alias.object(), visible),
         looked_up(alias, &text),
+    )
+}
+
+/// Each element of an array, in order. Within, the element takes the name of the whole.
+fn elements(alias: Alias, wanted: Wanted, visible: &Visible) -> String {
+    let kind = match wanted {
+        Wanted::Number => "oid",
+        Wanted::Name => "text",
+    };
+    format!(
+        "CASE WHEN {whole} IS NOT NULL THEN coalesce((SELECT pg_catalog.array_agg({element} ORDER BY {ROW}.a2) FROM \
+         pg_catalog.unnest({whole}) WITH ORDINALITY AS {ROW} (a1, a2)), '{{}}'::pg_catalog.{kind}[]) END",
+        whole = a(1),
+        element = cast(alias, wanted, true, visible),
     )
 }
 
@@ -202,6 +239,7 @@ fn replaced(
         Replaced::SharedDescription => (vec![OID, "pg_catalog.name"], shared_description(visible)),
         Replaced::SerialSequence => (vec![TEXT, TEXT], serial_sequence(visible)),
         Replaced::ToAlias(alias) => (vec![TEXT], cast(alias, wanted, false, visible)),
+        Replaced::Blocking => (vec!["pg_catalog.int4"], "'{}'::pg_catalog.int4[]".to_owned()),
         // Written elsewhere: `type_of`.
         Replaced::TypeOf => (vec![""], "NULL".to_owned()),
         Replaced::TablePrivilege
@@ -299,6 +337,7 @@ fn privilege(call: Replaced, parts: usize, visible: &Visible) -> String {
         | Replaced::SharedDescription
         | Replaced::SerialSequence
         | Replaced::TypeOf
+        | Replaced::Blocking
         | Replaced::ToAlias(_) => return "false".to_owned(),
     };
     let column = match call {
@@ -309,6 +348,7 @@ fn privilege(call: Replaced, parts: usize, visible: &Visible) -> String {
         | Replaced::SharedDescription
         | Replaced::SerialSequence
         | Replaced::TypeOf
+        | Replaced::Blocking
         | Replaced::ToAlias(_)
         | Replaced::TablePrivilege
         | Replaced::SequencePrivilege

@@ -32,7 +32,25 @@ pub(crate) struct Rule {
     /// Columns that read NULL: statistics, privileges, options.
     nulled: &'static [&'static str],
     /// Columns that read NULL unless the condition holds.
-    partly: Option<(&'static [&'static str], Condition)>,
+    partly: Option<(Columns, Condition)>,
+}
+
+/// Some of a relation's columns.
+#[derive(Clone, Copy)]
+enum Columns {
+    /// These.
+    Named(&'static [&'static str]),
+    /// All others, also those of a later PostgreSQL.
+    AllBut(&'static [&'static str]),
+}
+
+impl Columns {
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::Named(names) => names.contains(&name),
+            Self::AllBut(names) => !names.contains(&name),
+        }
+    }
 }
 
 /// The rule for a system relation.
@@ -63,13 +81,13 @@ fn decision(relation: &Relation, rule: &Rule, visible: &Visible) -> Decision {
     let columns = relation.columns.iter().map(|column| {
         let name = column.name.as_str();
         if let Some((columns, shown)) = &shown
-            && columns.contains(&name)
+            && columns.has(name)
         {
             let clear = (Filter::Test(shown.clone()), Cell::Clear);
             return ColumnAccess::Cells(vec![clear, (Filter::All, Cell::Null)]);
         }
-        // `attmissingval` has a pseudo-type, which NULL cannot be cast to.
-        match (rule.nulled.contains(&name), name == "attmissingval") {
+        // `attmissingval` has a pseudo-type, which NULL cannot be cast to; nobody but a superuser reads `subconninfo`.
+        match (rule.nulled.contains(&name), ["attmissingval", "subconninfo"].contains(&name)) {
             (true, true) => ColumnAccess::Hidden,
             (true, false) => ColumnAccess::Cells(vec![(Filter::All, Cell::Null)]),
             (false, _) => ColumnAccess::Clear,

@@ -4,8 +4,8 @@
 //! - A system relation that is not listed here or in `standard` is refused: statistics, other people's queries, secrets.
 //! - A definition is shown only where everything that the object depends on (`pg_depend`) may be known.
 
-use super::Rule;
 use super::visible::Visible;
+use super::{Columns, Rule};
 
 const CONSTRAINT: u32 = 2606;
 const REWRITE: u32 = 2618;
@@ -37,6 +37,26 @@ const fn empty(name: &'static str) -> Rule {
     system(name, none, &[])
 }
 
+/// What is counted of a relation tells of its rows: shown where every one of them is seen.
+const fn counted(name: &'static str) -> Rule {
+    let partly = Some((Columns::AllBut(COUNTED), whole_relation as fn(&Visible) -> String));
+    Rule { schema: "pg_catalog", name, rows: |v| v.relation("{a}.relid"), nulled: &[], partly }
+}
+
+/// As [`counted`], of an index.
+const fn counted_index(name: &'static str) -> Rule {
+    let rows =
+        |v: &Visible| format!("{} AND {}", v.relation("{a}.relid"), v.relation("{a}.indexrelid"));
+    Rule { rows, ..counted(name) }
+}
+
+fn whole_relation(v: &Visible) -> String {
+    v.whole("{a}.relid")
+}
+
+/// What the views of counts say besides counts.
+const COUNTED: &[&str] = &["relid", "indexrelid", "schemaname", "relname", "indexrelname"];
+
 const fn system(
     name: &'static str,
     rows: fn(&Visible) -> String,
@@ -52,7 +72,8 @@ const fn partly(
     columns: &'static [&'static str],
     shown: fn(&Visible) -> String,
 ) -> Rule {
-    Rule { schema: "pg_catalog", name, rows, nulled, partly: Some((columns, shown)) }
+    let partly = Some((Columns::Named(columns), shown));
+    Rule { schema: "pg_catalog", name, rows, nulled, partly }
 }
 
 /// Columns of the server's views that name a relation.
@@ -64,6 +85,7 @@ pub(super) const RULES: &[Rule] = &[
     all("pg_am"),
     all("pg_amop"),
     all("pg_amproc"),
+    all("pg_available_extension_versions"),
     all("pg_available_extensions"),
     all("pg_language"),
     all("pg_opclass"),
@@ -77,18 +99,36 @@ pub(super) const RULES: &[Rule] = &[
     builtin("pg_ts_parser"),
     builtin("pg_ts_template"),
     empty("pg_auth_members"),
+    // They would show a statement as pgcordon sent it, under a name of its own.
+    empty("pg_cursors"),
     empty("pg_db_role_setting"),
     empty("pg_default_acl"),
     empty("pg_event_trigger"),
     empty("pg_group"),
     empty("pg_policies"),
+    empty("pg_parameter_acl"),
     empty("pg_policy"),
+    empty("pg_prepared_statements"),
+    empty("pg_prepared_xacts"),
     empty("pg_publication"),
     empty("pg_publication_namespace"),
     empty("pg_publication_rel"),
     empty("pg_publication_tables"),
     empty("pg_seclabel"),
     empty("pg_seclabels"),
+    empty("pg_shdepend"),
+    empty("pg_shseclabel"),
+    empty("pg_stat_database"),
+    system("pg_subscription", none, &["subconninfo"]),
+    empty("pg_user_mappings"),
+    counted_index("pg_stat_all_indexes"),
+    counted("pg_stat_all_tables"),
+    counted_index("pg_stat_user_indexes"),
+    counted("pg_stat_user_tables"),
+    counted_index("pg_statio_all_indexes"),
+    counted("pg_statio_all_tables"),
+    counted_index("pg_statio_user_indexes"),
+    counted("pg_statio_user_tables"),
     system("pg_aggregate", |v| v.function("{a}.aggfnoid::pg_catalog.oid"), &[]),
     system("pg_attrdef", attribute_defaults, &[]),
     system("pg_attribute", attributes, &["attacl", "attmissingval"]),
@@ -114,6 +154,7 @@ pub(super) const RULES: &[Rule] = &[
         &["definition"],
         |v| super::standard::defined("{a}.schemaname", "{a}.matviewname", v),
     ),
+    system("pg_locks", own_transactions, &[]),
     system("pg_namespace", |v| v.schema("{a}.oid"), &["nspacl"]),
     system("pg_partitioned_table", partition_keys, &[]),
     partly(
@@ -131,7 +172,9 @@ pub(super) const RULES: &[Rule] = &[
     system("pg_sequences", |v| named("schemaname", "sequencename", v), &["last_value"]),
     system("pg_settings", settings, &["sourcefile", "sourceline"]),
     system("pg_shdescription", shared_descriptions, &[]),
-    system("pg_stat_activity", |_| "{a}.pid = pg_catalog.pg_backend_pid()".to_owned(), ACTIVITY),
+    system("pg_stat_activity", own_session, ACTIVITY),
+    system("pg_stat_gssapi", own_session, &[]),
+    system("pg_stat_ssl", own_session, &[]),
     system("pg_statistic_ext", extended_statistics, &[]),
     system("pg_tables", |v| named("schemaname", "tablename", v), &[]),
     system("pg_tablespace", own, &["spcacl", "spcoptions"]),
@@ -158,6 +201,16 @@ const ACTIVITY: &[&str] = &["query", "query_id"];
 pub(super) fn rows(name: &str, visible: &Visible) -> String {
     let rule = RULES.iter().find(|rule| rule.name == name);
     rule.map_or_else(|| "false".to_owned(), |rule| (rule.rows)(visible))
+}
+
+fn own_session(_: &Visible) -> String {
+    "{a}.pid = pg_catalog.pg_backend_pid()".to_owned()
+}
+
+/// Of the locks of one's own session those that name no object: the others tell which relations a rule reads.
+fn own_transactions(_: &Visible) -> String {
+    let kinds = "('transactionid', 'virtualxid')";
+    format!("{{a}}.pid = pg_catalog.pg_backend_pid() AND {{a}}.locktype IN {kinds}")
 }
 
 fn current_database(name: &str) -> String {

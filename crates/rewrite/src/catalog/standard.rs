@@ -6,8 +6,8 @@
 //! - A constraint's name is not unique in its schema: a row that gives no table is listed only where every constraint of
 //!   that name is visible.
 
-use super::Rule;
 use super::visible::Visible;
+use super::{Columns, Rule};
 use pgcordon_policy::Command;
 
 const fn standard(
@@ -38,13 +38,18 @@ pub(super) const RULES: &[Rule] = &[
         name: "columns",
         rows: |v| column("table_schema", "table_name", "column_name", v),
         nulled: &[],
-        partly: Some((&["column_default", "generation_expression"], defaults)),
+        partly: Some((Columns::Named(&["column_default", "generation_expression"]), defaults)),
     },
+    standard("column_domain_usage", column_domains, &[]),
+    standard("column_options", none, &[]),
     standard("column_privileges", column_privileges, &[]),
     standard("column_udt_usage", |v| column("table_schema", "table_name", "column_name", v), &[]),
     standard("constraint_column_usage", constraint_columns, &[]),
     standard("constraint_table_usage", constraint_tables, &[]),
+    standard("domain_constraints", |v| kind("domain_schema", "domain_name", v), &[]),
+    standard("domain_udt_usage", domain_types, &[]),
     standard("domains", |v| kind("domain_schema", "domain_name", v), &["domain_default"]),
+    standard("element_types", elements, &[]),
     standard("enabled_roles", |_| "{a}.role_name = CURRENT_USER".to_owned(), &[]),
     standard("foreign_tables", |v| of("foreign_table_schema", "foreign_table_name", v), &[]),
     standard("information_schema_catalog_name", every, &[]),
@@ -53,6 +58,9 @@ pub(super) const RULES: &[Rule] = &[
     standard("referential_constraints", references, &[]),
     standard("role_column_grants", column_privileges, &[]),
     standard("role_table_grants", table_privileges, &[]),
+    standard("role_routine_grants", none, &[]),
+    standard("role_udt_grants", none, &[]),
+    standard("role_usage_grants", none, &[]),
     standard("routine_privileges", none, &[]),
     standard("routines", routines, &["routine_definition"]),
     standard("schemata", |v| v.schema_name("{a}.schema_name"), &[]),
@@ -67,16 +75,27 @@ pub(super) const RULES: &[Rule] = &[
     standard("triggers", triggers, &["action_statement", "action_condition"]),
     standard("udt_privileges", none, &[]),
     standard("usage_privileges", none, &[]),
+    standard(
+        "user_defined_types",
+        |v| kind("user_defined_type_schema", "user_defined_type_name", v),
+        &[],
+    ),
+    standard("user_mapping_options", none, &[]),
+    standard("user_mappings", none, &[]),
     Rule {
         schema: "information_schema",
         name: "views",
         rows: |v| of("table_schema", "table_name", v),
         nulled: &[],
-        partly: Some((&["view_definition"], |v| defined("{a}.table_schema", "{a}.table_name", v))),
+        partly: Some((Columns::Named(&["view_definition"]), definitions)),
     },
     standard("view_column_usage", view_columns, &[]),
     standard("view_table_usage", view_tables, &[]),
 ];
+
+fn definitions(v: &Visible) -> String {
+    defined("{a}.table_schema", "{a}.table_name", v)
+}
 
 /// `(schema, name)` is in the result of a query over names.
 fn names_in(columns: &[&str], query: &str) -> String {
@@ -140,6 +159,34 @@ fn defaults(v: &Visible) -> String {
          pgcordon_e.adnum = pgcordon_a.attnum AND {shown})"
     );
     attributes_where("table_schema", "table_name", "column_name", &condition)
+}
+
+fn column_domains(v: &Visible) -> String {
+    let shown = column("table_schema", "table_name", "column_name", v);
+    format!("{shown} AND {}", kind("domain_schema", "domain_name", v))
+}
+
+fn domain_types(v: &Visible) -> String {
+    format!("{} AND {}", kind("domain_schema", "domain_name", v), kind("udt_schema", "udt_name", v))
+}
+
+/// Of the elements of arrays those of columns: what stands for one is its number.
+fn elements(v: &Visible) -> String {
+    let hidden = v.hidden("pgcordon_a.attrelid", "pgcordon_a.attnum");
+    let columns = ["object_schema", "object_name", "collection_type_identifier"];
+    let columns = columns.map(|name| format!("{{a}}.{name}"));
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let shown = names_in(
+        &columns,
+        &format!(
+            "SELECT pgcordon_n.nspname::pg_catalog.text, pgcordon_c.relname::pg_catalog.text, \
+             pgcordon_a.attnum::pg_catalog.text FROM pg_catalog.pg_attribute AS pgcordon_a JOIN pg_catalog.pg_class AS \
+             pgcordon_c ON pgcordon_c.oid = pgcordon_a.attrelid JOIN pg_catalog.pg_namespace AS pgcordon_n ON \
+             pgcordon_n.oid = pgcordon_c.relnamespace WHERE {} AND NOT {hidden}",
+            v.relation("pgcordon_a.attrelid")
+        ),
+    );
+    format!("{{a}}.object_type = 'TABLE' AND {shown}")
 }
 
 fn kind(schema: &str, name: &str, v: &Visible) -> String {

@@ -376,6 +376,7 @@ impl Visible {
             Object::Trigger => self.row("pg_trigger", "oid", x),
             Object::Rule => self.row("pg_rewrite", "oid", x),
             Object::Statistics => self.row("pg_statistic_ext", "oid", x),
+            Object::Operator => self.row("pg_operator", "oid", x),
             Object::Nothing => "false".to_owned(),
         }
     }

@@ -60,6 +60,13 @@ impl<'a> Walker<'a> {
             self.unmovable += 1;
         }
         let before = self.touched;
+        if let Some(Node::TypeCast(cast)) = call.args().first()
+            && builtin
+            && builtin::takes_configuration(name)
+            && cast.type_name().is_some_and(names_configuration)
+        {
+            self.configurations.insert(std::ptr::from_ref(cast).addr());
+        }
         let parts = self.expressions(call.args(), scope)?;
         for sort in call.agg_order() {
             self.sort(sort, scope, &super::scope::Columns::default())?;
@@ -357,6 +364,13 @@ impl<'a> Walker<'a> {
             }
         }
     }
+}
+
+/// `regconfig` itself, no array of it.
+fn names_configuration(kind: &nodes::TypeName) -> bool {
+    let names: Vec<&str> = kind.names().iter().filter_map(nodes::String::sval).collect();
+    let plain = kind.array_bounds().is_empty() && !kind.setof && !kind.pct_type;
+    plain && matches!(names.as_slice(), ["regconfig"] | ["pg_catalog", "regconfig"])
 }
 
 fn number_or_time(kind: Oid) -> bool {

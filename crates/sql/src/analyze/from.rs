@@ -47,7 +47,10 @@ impl<'a> Walker<'a> {
             Node::RangeVar(relation) => vec![self.relation(relation, None)?],
             Node::RangeTableSample(sample) => vec![self.sample(sample, before, outer)?],
             Node::RangeSubselect(query) => vec![self.subselect(query, before, outer)?],
-            Node::RangeFunction(function) => vec![self.range_function(function, before, outer)?],
+            Node::RangeFunction(function) => match self.settings_function(function)? {
+                Some(item) => vec![item],
+                None => vec![self.range_function(function, before, outer)?],
+            },
             Node::RangeTableFunc(table) => vec![self.table_function(table, before, outer)?],
             Node::JoinExpr(join) => self.descend(|walker| walker.join(join, before, outer))?,
             _ => return Err(Error::unsupported("this item of FROM", -1)),
@@ -122,7 +125,11 @@ impl<'a> Walker<'a> {
         Ok(item)
     }
 
-    fn relation_source(&self, id: RelationId, view: Rc<[super::Visibility]>) -> Source<'a> {
+    pub(super) fn relation_source(
+        &self,
+        id: RelationId,
+        view: Rc<[super::Visibility]>,
+    ) -> Source<'a> {
         let access = self.out.accesses.len();
         Source::Relation { access, relation: self.names.snapshot.relation(id), view, target: false }
     }
@@ -166,7 +173,11 @@ impl<'a> Walker<'a> {
     }
 
     /// As [`apply_alias`], but a view's definition may hold names of ours.
-    fn apply_alias(&self, item: &mut Item<'_>, alias: Option<&nodes::Alias>) -> Result<(), Error> {
+    pub(super) fn apply_alias(
+        &self,
+        item: &mut Item<'_>,
+        alias: Option<&nodes::Alias>,
+    ) -> Result<(), Error> {
         let name = alias.and_then(nodes::Alias::aliasname).unwrap_or_default();
         if self.reserved(name) {
             return Err(Error::unsupported("a name that begins with pgcordon", -1));

@@ -37,10 +37,14 @@ pub enum Wanted {
 pub enum Form {
     /// A cast of the one part; an unknown name raises.
     Cast(Alias, Wanted),
+    /// As [`Form::Cast`], of each element of an array.
+    Elements(Alias, Wanted),
     /// The one part is an argument that becomes NULL unless the reader may know of the object.
     Argument(Object, Given),
     /// A call, its arguments the parts.
     Call(Replaced, Wanted),
+    /// The one part names a setting: what may not be shown becomes a name that no setting has.
+    Setting,
 }
 
 /// A place where the catalog would tell of an object.
@@ -54,15 +58,6 @@ pub struct Guard {
     pub parts: Vec<Range<usize>>,
     /// The name of the output column that the expression would have.
     pub output: String,
-}
-
-/// `current_setting` or `set_config` of a constant name.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SettingUse {
-    /// In lower case.
-    pub name: String,
-    /// It is changed, not shown.
-    pub changed: bool,
 }
 
 impl<'a> Walker<'a> {
@@ -101,7 +96,7 @@ impl<'a> Walker<'a> {
             ));
         }
         let (range, parts) = self.arguments(call)?;
-        self.setting(lookup, call)?;
+        let named = self.setting(lookup, call)?;
         if let Lookup::First(..) | Lookup::Whole(_) = lookup {
             call.args().iter().for_each(|argument| self.want_number(argument));
         }
@@ -109,17 +104,14 @@ impl<'a> Walker<'a> {
         self.expressions(call.args(), scope)?;
         let moved = self.unmovable != before;
         match lookup {
-            Lookup::Free | Lookup::Setting | Lookup::SetConfig => {}
-            Lookup::First(..) | Lookup::Whole(_) if moved => return Err(unmovable(call.location)),
+            Lookup::Free | Lookup::SetConfig => {}
+            Lookup::Setting if named => {}
+            Lookup::Setting | Lookup::First(..) | Lookup::Whole(_) if moved => {
+                return Err(unmovable(call.location));
+            }
+            Lookup::Setting => self.guard_first(&parts, Form::Setting),
             Lookup::First(object, given) => {
-                if let Some(first) = parts.first() {
-                    self.out.guards.push(Guard {
-                        range: first.clone(),
-                        form: Form::Argument(object, given),
-                        parts: vec![first.clone()],
-                        output: String::new(),
-                    });
-                }
+                self.guard_first(&parts, Form::Argument(object, given));
             }
             Lookup::Whole(replaced) => {
                 let wanted = self.wanted(std::ptr::from_ref(call).addr());
@@ -130,6 +122,17 @@ impl<'a> Walker<'a> {
             self.qualify(call.location)?;
         }
         Ok(Shape::OPAQUE)
+    }
+
+    fn guard_first(&mut self, parts: &[Range<usize>], form: Form) {
+        if let Some(first) = parts.first() {
+            self.out.guards.push(Guard {
+                range: first.clone(),
+                form,
+                parts: vec![first.clone()],
+                output: String::new(),
+            });
+        }
     }
 
     fn replace(
@@ -161,22 +164,9 @@ impl<'a> Walker<'a> {
             | Replaced::DatabasePrivilege
             | Replaced::FunctionPrivilege
             | Replaced::TypePrivilege
-            | Replaced::RolePrivilege => Shape::OPAQUE,
+            | Replaced::RolePrivilege
+            | Replaced::Blocking => Shape::OPAQUE,
         })
-    }
-
-    fn setting(&mut self, lookup: Lookup, call: &nodes::FuncCall) -> Result<(), Error> {
-        let changed = match lookup {
-            Lookup::Setting => false,
-            Lookup::SetConfig => true,
-            Lookup::Free | Lookup::First(..) | Lookup::Whole(_) => return Ok(()),
-        };
-        let Some(name) = call.args().first().and_then(constant) else {
-            let what = "current_setting or set_config of a name that is not a constant";
-            return Err(Error::unsupported(what, call.location));
-        };
-        self.out.settings.push(SettingUse { name: name.to_ascii_lowercase(), changed });
-        Ok(())
     }
 
     /// The bytes of a call and of each of its arguments.
@@ -237,7 +227,7 @@ impl<'a> Walker<'a> {
         cast: &'a nodes::TypeCast,
         scope: &Scope<'a, '_>,
     ) -> Result<Option<Shape>, Error> {
-        let Some(alias) = cast.type_name().and_then(alias_of) else {
+        let Some((alias, array)) = cast.type_name().and_then(alias_of) else {
             // `x::regclass::text` wants the name, `x::regclass::oid` the number.
             let text = cast.type_name().is_some_and(textual);
             if !text {
@@ -248,7 +238,7 @@ impl<'a> Walker<'a> {
         let wanted = self.wanted(std::ptr::from_ref(cast).addr());
         let (range, part) = self.cast_range(cast)?;
         let output = output_name(Node::TypeCast(cast));
-        if let (Alias::Class, Some(text)) = (alias, constant(cast.arg()))
+        if let (Alias::Class, false, Some(text)) = (alias, array, constant(cast.arg()))
             && let Some(parts) = split_name(text)
         {
             let relation = self.named(&parts);
@@ -276,9 +266,12 @@ impl<'a> Walker<'a> {
         if self.unmovable != before {
             return Err(unmovable(cast.location));
         }
-        let form = Form::Cast(alias, wanted);
+        let (form, shape) = match array {
+            true => (Form::Elements(alias, wanted), Shape::OPAQUE),
+            false => (Form::Cast(alias, wanted), wanted.shape()),
+        };
         self.out.guards.push(Guard { range, form, parts: vec![part], output });
-        Ok(Some(wanted.shape()))
+        Ok(Some(shape))
     }
 
     /// The relation that a constant names, if the reader may know of it.
@@ -300,7 +293,14 @@ impl<'a> Walker<'a> {
         let lost = || Error::unsupported("this cast to an OID alias type", cast.location);
         let kind = cast.type_name().ok_or_else(lost)?;
         let first = self.parsed.token_at(kind.location)?;
-        let last = self.parsed.name_end(first, kind.names().len())?;
+        let mut last = self.parsed.name_end(first, kind.names().len())?;
+        if !kind.array_bounds().is_empty() {
+            let brackets = [TokenKind::LeftBracket, TokenKind::RightBracket];
+            if !brackets.iter().zip(last + 1..).all(|(kind, token)| self.parsed.is(token, *kind)) {
+                return Err(lost());
+            }
+            last += 2;
+        }
         if cast.location < 0 {
             // `regclass 'name'`
             let part = self.constant_range(cast.arg()).ok_or_else(lost)?;
@@ -339,6 +339,7 @@ impl<'a> Walker<'a> {
             Node::FuncCall(call) => call.location,
             Node::SubLink(link) => link.location,
             Node::CaseExpr(case) => case.location,
+            Node::A_ArrayExpr(array) => array.location,
             Node::CoalesceExpr(coalesce) => coalesce.location,
             Node::A_Indirection(indirection) => return self.leftmost(indirection.arg()),
             Node::A_Expr(expression) => match expression.lexpr() {
@@ -423,7 +424,7 @@ impl Replaced {
             Self::ColumnPrivilege => (3, 4),
             Self::ColumnDescription | Self::SharedDescription | Self::SerialSequence => (2, 2),
             Self::Description => (1, 2),
-            Self::TypeOf | Self::ToAlias(_) => (1, 1),
+            Self::TypeOf | Self::ToAlias(_) | Self::Blocking => (1, 1),
         }
     }
 }
@@ -433,15 +434,17 @@ fn unmovable(location: i32) -> Error {
     Error::unsupported(what, location)
 }
 
-fn alias_of(kind: &nodes::TypeName) -> Option<Alias> {
-    if !kind.array_bounds().is_empty() || kind.setof || kind.pct_type {
+/// The alias type of a cast, and whether it is an array of one dimension.
+fn alias_of(kind: &nodes::TypeName) -> Option<(Alias, bool)> {
+    if kind.array_bounds().len() > 1 || kind.setof || kind.pct_type {
         return None;
     }
     let names: Vec<&str> = kind.names().iter().filter_map(nodes::String::sval).collect();
-    match names.as_slice() {
+    let alias = match names.as_slice() {
         [name] | ["pg_catalog", name] => Alias::of(name),
         _ => None,
-    }
+    };
+    alias.map(|alias| (alias, !kind.array_bounds().is_empty()))
 }
 
 fn textual(kind: &nodes::TypeName) -> bool {

@@ -33,6 +33,7 @@ mod query;
 mod request;
 mod row;
 mod scope;
+mod setting;
 mod shape;
 mod system;
 mod through;
@@ -59,12 +60,13 @@ pub use create::{Made, NewRelation};
 pub(crate) use definition::definition;
 pub use definition::{ABSENT_SCHEMA, Change as DefinitionChange, Definition, Held, Hold};
 pub use insert::{InsertSource, ValueRow};
-pub use lookup::{Form, Guard, SettingUse, Wanted, readable_view};
+pub use lookup::{Form, Guard, Wanted, readable_view};
 pub use merge::{Action, When};
 pub use object::ObjectCommand;
 pub(crate) use object::object_command;
 pub use request::{Operand, Part, PartKind, Request, Variable, may_request, parts};
 pub use scope::Visibility;
+pub use setting::SettingUse;
 pub use through::{Through, ThroughColumn};
 pub(crate) use utility::outline_of;
 pub use utility::{Change, Discard, Outline, Setting, Step, Utility, outline};
@@ -345,14 +347,16 @@ pub fn analyze(parsed: &Parsed<'_>, names: Names<'_>) -> Result<Analysis, Error>
         let search_path = match &path {
             Path::Session(schemas) => schemas,
             Path::Set(schemas) => schemas.as_slice(),
-            Path::Unknown if matches!(node, Node::TransactionStmt(_)) => &[],
-            Path::Unknown => {
-                let what = "more statements in one message after one that takes search_path back";
-                return Err(Error::Unsupported { what: what.to_owned(), offset: Some(start) });
-            }
+            Path::Unknown => &[],
         };
         let found = statement(parsed, range, node, Names { search_path, ..names }, 0);
-        let found = found.map_err(|error| redefined.explain(error))?;
+        let found = match path {
+            Path::Unknown => found.ok().filter(is_pathless).ok_or_else(|| {
+                let what = "more statements in one message after one that takes search_path back";
+                Error::Unsupported { what: what.to_owned(), offset: Some(start) }
+            })?,
+            Path::Session(_) | Path::Set(_) => found.map_err(|error| redefined.explain(error))?,
+        };
         redefined.untouched(&found, names.snapshot)?;
         redefined.note(&found, names.snapshot);
         path.keeps(&found)?;
@@ -403,6 +407,26 @@ impl Redefined {
             format!("using \"{name}\" in one message with an earlier statement that defines it");
         Error::Unsupported { what, offset }
     }
+}
+
+/// Whether a statement means the same under every search_path: it names nothing that is looked up there. What a pool sends
+/// to clean a connection is of this kind.
+fn is_pathless(statement: &Statement) -> bool {
+    let plain = match &statement.kind {
+        Kind::Select | Kind::Utility(_) => true,
+        Kind::Write(_)
+        | Kind::Carrier(..)
+        | Kind::CopyIn(_)
+        | Kind::CopyOut(_)
+        | Kind::Execute(_)
+        | Kind::Objects(_)
+        | Kind::Define(_) => false,
+    };
+    let nothing = statement.accesses.is_empty()
+        && statement.writes.is_empty()
+        && statement.calls.is_empty()
+        && statement.guards.is_empty();
+    plain && nothing
 }
 
 /// The search_path between the statements of one text.
@@ -514,6 +538,8 @@ struct Walker<'a> {
     numbers: BTreeSet<usize>,
     /// Columns of the sub-select in an expression that was walked last; `None` when a function's are not known.
     sublink_width: Option<usize>,
+    /// Casts (by address) to `regconfig` that a function of text search takes: no value of that type comes out.
+    configurations: BTreeSet<usize>,
     /// Window functions and aggregates of no column met so far: they would mean another row in a sub-select.
     unmovable: usize,
     /// What the expressions walked so far read.
@@ -575,6 +601,7 @@ impl<'a> Walker<'a> {
             loud: 0,
             numbers: BTreeSet::new(),
             sublink_width: None,
+            configurations: BTreeSet::new(),
             unmovable: 0,
             touched: shape::Touched::default(),
             conditions: Vec::new(),

@@ -45,6 +45,8 @@ pub enum Object {
     Rule,
     /// Extended statistics with their definition.
     Statistics,
+    /// An operator.
+    Operator,
     /// Nothing of the kind may be told of.
     Nothing,
 }
@@ -64,11 +66,23 @@ pub enum Alias {
     Namespace,
     /// `regrole`
     Role,
+    /// `regoper`
+    Operator,
+    /// `regoperator`
+    OperatorSignature,
 }
 
 impl Alias {
-    const ALL: [Self; 6] =
-        [Self::Class, Self::Type, Self::Procedure, Self::Signature, Self::Namespace, Self::Role];
+    const ALL: [Self; 8] = [
+        Self::Class,
+        Self::Type,
+        Self::Procedure,
+        Self::Signature,
+        Self::Namespace,
+        Self::Role,
+        Self::Operator,
+        Self::OperatorSignature,
+    ];
 
     /// The type's name in `pg_catalog`.
     #[must_use]
@@ -80,6 +94,8 @@ impl Alias {
             Self::Signature => "regprocedure",
             Self::Namespace => "regnamespace",
             Self::Role => "regrole",
+            Self::Operator => "regoper",
+            Self::OperatorSignature => "regoperator",
         }
     }
 
@@ -98,6 +114,7 @@ impl Alias {
             Self::Procedure | Self::Signature => Object::Function,
             Self::Namespace => Object::Schema,
             Self::Role => Object::Role,
+            Self::Operator | Self::OperatorSignature => Object::Operator,
         }
     }
 }
@@ -128,6 +145,8 @@ pub enum Replaced {
     SerialSequence,
     /// `pg_typeof(value)`
     TypeOf,
+    /// `pg_blocking_pids(pid)`: other people's sessions are not told of, so nobody blocks
+    Blocking,
     /// `to_regclass(name)` and its kin
     ToAlias(Alias),
     /// `has_table_privilege` and `has_any_column_privilege`: `([role,] relation, privilege)`
@@ -178,15 +197,19 @@ pub fn lookup(name: &str) -> Option<Lookup> {
         | "pg_available_extensions"
         | "pg_collation_is_visible"
         | "pg_conf_load_time"
+        | "pg_available_extension_versions"
         | "pg_conversion_is_visible"
         | "pg_indexam_has_property"
         | "pg_is_other_temp_schema"
+        | "pg_is_wal_replay_paused"
         | "pg_my_temp_schema"
         | "pg_opclass_is_visible"
         | "pg_operator_is_visible"
         | "pg_opfamily_is_visible"
         | "pg_options_to_table"
         | "pg_postmaster_start_time"
+        | "pg_timezone_abbrevs"
+        | "pg_timezone_names"
         | "pg_ts_config_is_visible"
         | "pg_ts_dict_is_visible"
         | "pg_ts_parser_is_visible"
@@ -225,6 +248,10 @@ pub fn lookup(name: &str) -> Option<Lookup> {
         "pg_relation_size" | "pg_table_size" | "pg_total_relation_size" | "pg_indexes_size" => {
             First(Object::WholeRelation, CLASS)
         }
+        // How often a relation was read and written.
+        "pg_stat_get_numscans" | "pg_stat_get_live_tuples" | "pg_stat_get_dead_tuples" => {
+            First(Object::WholeRelation, Given::Oid)
+        }
         "pg_database_size" | "pg_tablespace_size" | "pg_tablespace_location" => {
             First(Object::Nothing, Given::Oid)
         }
@@ -243,6 +270,7 @@ fn replaced(name: &str) -> Option<Replaced> {
         "shobj_description" => Replaced::SharedDescription,
         "pg_get_serial_sequence" => Replaced::SerialSequence,
         "pg_typeof" => Replaced::TypeOf,
+        "pg_blocking_pids" => Replaced::Blocking,
         "has_table_privilege" | "has_any_column_privilege" => Replaced::TablePrivilege,
         "has_column_privilege" => Replaced::ColumnPrivilege,
         "has_sequence_privilege" => Replaced::SequencePrivilege,

@@ -68,6 +68,24 @@ pub fn volatile(name: &str) -> bool {
     VOLATILE.contains(&name)
 }
 
+/// Functions whose first argument may be a text search configuration, none of which gives it back.
+const CONFIGURABLE: [&str; 8] = [
+    "json_to_tsvector",
+    "jsonb_to_tsvector",
+    "phraseto_tsquery",
+    "plainto_tsquery",
+    "to_tsquery",
+    "to_tsvector",
+    "ts_headline",
+    "websearch_to_tsquery",
+];
+
+/// Whether a built-in function takes a `regconfig` first.
+#[must_use]
+pub fn takes_configuration(name: &str) -> bool {
+    CONFIGURABLE.contains(&name)
+}
+
 /// Types that a value may be cast to or declared as. Left out, with their arrays:
 /// - OID aliases (`regclass` …; see [`Alias`]) and `aclitem`: their input looks names up in the catalog;
 /// - `pg_node_tree`, `pg_snapshot`, `txid_snapshot`, statistics types: internals of the server;

@@ -72,7 +72,7 @@ fn functions_have_classes() {
     check("pg_get_viewdef", None);
     assert_eq!(lookup("pg_read_file"), None);
     assert_eq!(lookup("to_regclass"), Some(Lookup::Whole(Replaced::ToAlias(Alias::Class))));
-    assert_eq!(lookup("to_regoperator"), None);
+    assert_eq!(lookup("to_regconfig"), None);
     assert_eq!(lookup("pg_stat_get_activity"), None);
 }
 
